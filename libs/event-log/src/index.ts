@@ -1,1 +1,5 @@
-export {};
+export * from './event-log';
+export { createCoalescer, type CoalescerOptions } from './coalescer';
+export { createMemoryLog } from './memory/memory-log';
+export { createPostgresLog, type PostgresLogOptions } from './postgres/postgres-log';
+export { LOG_MIGRATIONS } from './postgres/schema';

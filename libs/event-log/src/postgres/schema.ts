@@ -1,0 +1,122 @@
+/** Serialises appenders for the length of their transaction: position order is commit order. */
+export const APPEND_LOCK = 7_420_002;
+
+/** Steps of the log's schema, for the migration runner. */
+export const LOG_MIGRATIONS = [
+  {
+    id: 'log/001-streams-and-events',
+    sql: `
+CREATE SCHEMA log;
+
+CREATE TABLE log.streams (
+  stream_id text COLLATE "C" PRIMARY KEY,
+  revision  bigint NOT NULL
+);
+
+-- data and metadata are text, not jsonb: what was signed for is kept byte for byte.
+CREATE TABLE log.events (
+  position    bigint PRIMARY KEY,
+  event_id    uuid NOT NULL UNIQUE,
+  stream_id   text COLLATE "C" NOT NULL,
+  revision    bigint NOT NULL,
+  type        text COLLATE "C" NOT NULL,
+  version     smallint NOT NULL,
+  recorded_at timestamptz NOT NULL,
+  fingerprint uuid NOT NULL,
+  data        text NOT NULL,
+  metadata    text NOT NULL,
+  UNIQUE (stream_id, revision)
+);
+
+-- A position is only handed out under the lock, after every lower one has committed or rolled back,
+-- so a reader who saw N has seen all below N. Outcomes are rows: a conflict doesn't abort its neighbours.
+-- The batch's streams and event ids are distinct (the coalescer sees to it).
+-- Answers a row per refused request, and a row per appended event.
+-- plpgsql keeps the plan it made while the tables were empty: look-ups are correlated single-row ones
+-- and sequential scans are off, so that the plan is right at any size.
+CREATE FUNCTION log.append_batch(requests json)
+RETURNS TABLE (outcome text, request int, event uuid, revision bigint, pos bigint)
+LANGUAGE plpgsql
+SET enable_seqscan = off
+AS $$
+DECLARE
+  head bigint;
+  instant timestamptz;
+  whole boolean;
+  refused int[] := '{}';
+BEGIN
+  PERFORM pg_advisory_xact_lock(${APPEND_LOCK});
+  SELECT e.position, e.recorded_at INTO head, instant FROM log.events e ORDER BY e.position DESC LIMIT 1;
+  head := coalesce(head, 0);
+  -- The log's clock never runs backwards, even where the machine's does.
+  instant := greatest(instant, clock_timestamp());
+
+  SELECT bool_and(
+      NOT EXISTS (SELECT FROM log.events e WHERE e.event_id = t.i)
+      AND (t.x = -2 OR t.x = coalesce((SELECT w.revision FROM log.streams w WHERE w.stream_id = t.s), -1)))
+    INTO whole
+    FROM json_to_recordset(requests) AS t(s text, x bigint, i uuid);
+
+  -- Nearly every batch is appended whole; only the others are judged request by request.
+  IF NOT whole THEN
+    FOR outcome, request, event, revision, pos IN
+      SELECT CASE
+          WHEN j.known = 0 THEN 'conflict'
+          WHEN j.known = j.events AND j.same THEN 'duplicate'
+          ELSE 'id-conflict'
+        END, j.r, j.known_id, CASE j.known WHEN 0 THEN j.current ELSE j.known_revision END, j.known_position
+      FROM (
+        SELECT t.r, t.x, max(c.revision) AS current, count(*) AS events, count(k.stream_id) AS known,
+               bool_and(coalesce(k.stream_id = t.s AND k.fingerprint = t.f, false)) AS same,
+               max(k.revision) AS known_revision, max(k.position) AS known_position,
+               min(t.i::text) FILTER (WHERE k.stream_id IS NOT NULL)::uuid AS known_id
+        FROM json_to_recordset(requests) AS t(r int, s text, x bigint, i uuid, f uuid)
+        LEFT JOIN LATERAL (SELECT e.stream_id, e.revision, e.position, e.fingerprint FROM log.events e WHERE e.event_id = t.i) k ON true
+        LEFT JOIN LATERAL (SELECT w.revision FROM log.streams w WHERE w.stream_id = t.s) c ON true
+        GROUP BY t.r, t.x
+      ) j
+      WHERE j.known > 0 OR NOT (j.x = -2 OR j.x = coalesce(j.current, -1))
+    LOOP
+      refused := refused || request;
+      RETURN NEXT;
+    END LOOP;
+  END IF;
+
+  RETURN QUERY
+  WITH stream_rows AS (
+    INSERT INTO log.streams AS w (stream_id, revision)
+    SELECT t.s, coalesce((SELECT o.revision FROM log.streams o WHERE o.stream_id = t.s), -1) + 1 + t.n
+    FROM json_to_recordset(requests) AS t(r int, n int, l boolean, s text)
+    WHERE t.l AND NOT t.r = ANY (refused)
+    ON CONFLICT (stream_id) DO UPDATE SET revision = excluded.revision
+  )
+  INSERT INTO log.events AS w (position, event_id, stream_id, revision, type, version, recorded_at, fingerprint, data, metadata)
+  SELECT head + row_number() OVER (ORDER BY t.r, t.n), t.i, t.s,
+         coalesce((SELECT o.revision FROM log.streams o WHERE o.stream_id = t.s), -1) + 1 + t.n,
+         t.t, t.v, instant, t.f, t.d, t.m
+  FROM json_to_recordset(requests) AS t(r int, n int, s text, i uuid, t text, v smallint, f uuid, d text, m text)
+  WHERE NOT t.r = ANY (refused)
+  RETURNING 'appended', NULL::int, w.event_id, w.revision, w.position;
+END $$;
+
+-- recorded_at never decreases along positions and positions are dense, so the last position at an
+-- instant is found by halving: some twenty single-row look-ups, and no index to pay for on append.
+CREATE FUNCTION log.position_at(wanted timestamptz)
+RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  low bigint := 0;
+  high bigint;
+  middle bigint;
+  found_at timestamptz;
+BEGIN
+  SELECT coalesce(max(position), 0) INTO high FROM log.events;
+  WHILE low < high LOOP
+    middle := (low + high + 1) / 2;
+    SELECT recorded_at INTO found_at FROM log.events WHERE position = middle;
+    IF found_at <= wanted THEN low := middle; ELSE high := middle - 1; END IF;
+  END LOOP;
+  RETURN low;
+END $$;
+`,
+  },
+] as const;
