@@ -1,1 +1,6 @@
-export {};
+export * from './decider';
+export * from './event-type';
+export { say, said } from './fields';
+export * from './injury/record';
+export * from './injury/injury';
+export * from './community/community';

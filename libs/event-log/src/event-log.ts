@@ -57,6 +57,9 @@ export type AppendOutcome =
   /** An event id is taken by another content, stream or grouping. */
   | { readonly kind: 'id-conflict'; readonly eventId: string };
 
+/** In an all-or-none append: would have been written, had another request not been refused. */
+export type AtomicOutcome = AppendOutcome | { readonly kind: 'aborted' };
+
 export interface ReadAll {
   /** Exclusive. */
   readonly after: Position;
@@ -82,6 +85,11 @@ export interface EventLog {
   append(request: AppendRequest): Promise<AppendOutcome>;
   /** Many independent requests; outcomes in order. Faster than as many `append` calls, same meaning. */
   appendMany(requests: readonly AppendRequest[]): Promise<AppendOutcome[]>;
+  /**
+   * All requests or none, in one transaction: when any is a conflict or an id-conflict nothing is written and the others
+   * answer `aborted`. Requests name distinct streams and event ids; at most 10,000 events.
+   */
+  appendAtomic(requests: readonly AppendRequest[]): Promise<AtomicOutcome[]>;
   readStream(stream: string, options?: ReadStream): Promise<RecordedEvent[]>;
   readAll(options: ReadAll): Promise<RecordedEvent[]>;
   /** Position of the last event, {@link START} when empty. */

@@ -1,1 +1,12 @@
-export {};
+export * from './interval';
+export { lgamma, pchisq, pgamma, ppois, qchisq, qgamma, type Tail } from './special/gamma';
+export { pbeta, pbinom, pt, qbeta, qt } from './special/beta';
+export { pnorm, qnorm } from './special/normal';
+export * from './poisson';
+export * from './proportion';
+export * from './standardise';
+export * from './design';
+export * from './rate-ratio';
+export * from './two-by-two';
+export * from './years-lost';
+export * from './survival';

@@ -1,1 +1,9 @@
-export {};
+export * from './result';
+export * from './ids';
+export * from './refusal';
+export * from './axes';
+export * from './severity';
+export * from './coded';
+export * from './periods';
+export * from './ages';
+export * from './standard-populations';

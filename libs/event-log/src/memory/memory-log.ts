@@ -19,23 +19,27 @@ export const createMemoryLog = (options: { readonly now?: () => Date } = {}): Ev
   const streams = new Map<string, RecordedEvent[]>();
   const listeners = new Set<() => void>();
 
-  const appendNow = (request: AppendRequest): AppendOutcome => {
-    const { stream, expected, events } = request;
+  /** The outcome of a request that must not be written; undefined when it may. */
+  const refusal = ({ stream, expected, events }: AppendRequest): AppendOutcome | undefined => {
     if (events.length === 0) throw new RangeError('an append needs at least one event');
     const known = events.map((event) => byId.get(event.id));
-    if (known.some((event) => event !== undefined)) {
-      const other = events.find((event, index) => {
-        const before = known[index];
-        return before === undefined || before.stream !== stream || before.fingerprint !== event.fingerprint;
-      });
-      if (other) return { kind: 'id-conflict', eventId: (known.find((event) => event !== undefined) ?? other).id };
+    const first = known.find((event) => event !== undefined);
+    if (first) {
+      const same = events.every((event, index) => known[index]?.stream === stream && known[index]?.fingerprint === event.fingerprint);
       const last = known.at(-1)!;
-      return { kind: 'duplicate', revision: last.revision, position: last.position };
+      return same ? { kind: 'duplicate', revision: last.revision, position: last.position } : { kind: 'id-conflict', eventId: first.id };
     }
-    if (new Set(events.map((event) => event.id)).size !== events.length) return { kind: 'id-conflict', eventId: events[0]!.id };
     const before = streams.get(stream) ?? [];
     const actual = before.length === 0 ? null : before.length - 1;
     if (expected !== 'any' && (expected === 'none' ? actual !== null : actual !== expected)) return { kind: 'conflict', actual };
+    return undefined;
+  };
+
+  const appendNow = (request: AppendRequest): AppendOutcome => {
+    const refused = refusal(request);
+    if (refused) return refused;
+    const { stream, events } = request;
+    const before = streams.get(stream) ?? [];
     const last = all.at(-1)?.recordedAt ?? '';
     const clock = now().toISOString();
     const recordedAt = clock < last ? last : clock;
@@ -55,6 +59,12 @@ export const createMemoryLog = (options: { readonly now?: () => Date } = {}): Ev
   return {
     append: async (request) => appendNow(request),
     appendMany: async (requests) => requests.map(appendNow),
+    appendAtomic: async (requests) => {
+      const refused = requests.map(refusal);
+      return refused.some((outcome) => outcome && outcome.kind !== 'duplicate')
+        ? refused.map((outcome) => outcome ?? { kind: 'aborted' })
+        : requests.map(appendNow);
+    },
     readStream: async (stream, { from, limit = Infinity, direction = 'forwards' }: ReadStream = {}) => {
       const events = streams.get(stream) ?? [];
       const picked = direction === 'forwards' ? events.slice(from ?? 0) : events.slice(0, (from ?? events.length - 1) + 1).reverse();

@@ -7,6 +7,7 @@ import {
   START,
   type AppendOutcome,
   type AppendRequest,
+  type AtomicOutcome,
   type EventLog,
   type ExpectedRevision,
   type Position,
@@ -99,7 +100,7 @@ export const createPostgresLog = ({ sql, pollMs = 500, deadlineMs = 15_000, cras
     })().finally(() => (notifying = undefined));
   };
 
-  const write = async (batch: readonly AppendRequest[]): Promise<AppendOutcome[]> => {
+  const write = async (batch: readonly AppendRequest[], atomic = false): Promise<AtomicOutcome[]> => {
     const rows: unknown[] = [];
     batch.forEach(({ stream, expected, events }, r) => {
       const x = wire(expected);
@@ -108,12 +109,13 @@ export const createPostgresLog = ({ sql, pollMs = 500, deadlineMs = 15_000, cras
         rows.push({ r, n, l, s: stream, x, i: event.id, t: event.type, v: event.version, f: event.fingerprint, d: event.data, m: event.metadata });
       });
     });
-    const answer = await send(JSON.stringify(rows));
+    const answer = await send(JSON.stringify(rows), atomic);
     if (answer.some((row) => row.outcome === 'appended')) notify();
     const refused = new Map(answer.filter((row) => row.request !== null).map((row) => [row.request, row]));
     const appended = new Map(answer.map((row) => [row.event, row]));
-    return batch.map(({ events }, r): AppendOutcome => {
-      const row = refused.get(r) ?? appended.get(events.at(-1)!.id)!;
+    return batch.map(({ events }, r): AtomicOutcome => {
+      const row = refused.get(r) ?? appended.get(events.at(-1)!.id);
+      if (row === undefined) return { kind: 'aborted' };
       switch (row.outcome) {
         case 'conflict':
           return { kind: 'conflict', actual: row.revision === null ? null : Number(row.revision) };
@@ -126,12 +128,12 @@ export const createPostgresLog = ({ sql, pollMs = 500, deadlineMs = 15_000, cras
   };
 
   /** Sends one batch until its outcome is known or the deadline has passed. */
-  const send = async (payload: string): Promise<AppendRow[]> => {
+  const send = async (payload: string, atomic: boolean): Promise<AppendRow[]> => {
     crashPoint?.('append.before-write');
     const until = Date.now() + deadlineMs;
     for (let attempt = 0; ; attempt++) {
       try {
-        const query = sql<AppendRow[]>`SELECT outcome, request, event, revision, pos FROM log.append_batch(${payload}::text::json)`;
+        const query = sql<AppendRow[]>`SELECT outcome, request, event, revision, pos FROM log.append_batch(${payload}::text::json, ${atomic})`;
         const answer = await withDeadline(Math.max(until - Date.now(), 1), query, 'append');
         crashPoint?.('append.after-commit-before-ack');
         return answer;
@@ -145,7 +147,7 @@ export const createPostgresLog = ({ sql, pollMs = 500, deadlineMs = 15_000, cras
     }
   };
 
-  const coalescer = createCoalescer({ write });
+  const coalescer = createCoalescer({ write: (batch) => write(batch) as Promise<AppendOutcome[]> });
 
   const readAll = async ({ after, limit }: ReadAll): Promise<RecordedEvent[]> =>
     (
@@ -169,6 +171,7 @@ export const createPostgresLog = ({ sql, pollMs = 500, deadlineMs = 15_000, cras
   return {
     append: coalescer.append,
     appendMany: coalescer.appendMany,
+    appendAtomic: (requests) => write(requests, true),
     readAll,
     head,
     readStream: async (stream, { from, limit = 1_000_000, direction = 'forwards' }: ReadStream = {}) => {

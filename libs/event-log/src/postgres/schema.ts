@@ -34,7 +34,7 @@ CREATE TABLE log.events (
 -- Answers a row per refused request, and a row per appended event.
 -- plpgsql keeps the plan it made while the tables were empty: look-ups are correlated single-row ones
 -- and sequential scans are off, so that the plan is right at any size.
-CREATE FUNCTION log.append_batch(requests json)
+CREATE FUNCTION log.append_batch(requests json, atomic boolean DEFAULT false)
 RETURNS TABLE (outcome text, request int, event uuid, revision bigint, pos bigint)
 LANGUAGE plpgsql
 SET enable_seqscan = off
@@ -44,6 +44,7 @@ DECLARE
   instant timestamptz;
   whole boolean;
   refused int[] := '{}';
+  failed boolean := false;
 BEGIN
   PERFORM pg_advisory_xact_lock(${APPEND_LOCK});
   SELECT e.position, e.recorded_at INTO head, instant FROM log.events e ORDER BY e.position DESC LIMIT 1;
@@ -78,8 +79,10 @@ BEGIN
       WHERE j.known > 0 OR NOT (j.x = -2 OR j.x = coalesce(j.current, -1))
     LOOP
       refused := refused || request;
+      failed := failed OR outcome <> 'duplicate';
       RETURN NEXT;
     END LOOP;
+    IF atomic AND failed THEN RETURN; END IF;
   END IF;
 
   RETURN QUERY

@@ -1,0 +1,84 @@
+import { ageInYears, ageSchema, AXES, codedValueSchema, isRefusal, parseSeverity, type AxisName } from '@vigil/vocabulary';
+import { z } from 'zod';
+import { codeName, dateOrInstant, say, text } from '../fields';
+
+const canonicalCode = (axis: AxisName) => z.enum(AXES[axis].codes.map(({ code }) => code) as [string, ...string[]]);
+/** The source's own code with its system and version, or a canonical code. */
+const coded = (axis: AxisName) => z.union([codedValueSchema, canonicalCode(axis)]);
+
+const age = ageSchema.refine((value) => !isRefusal(ageInYears(value)), say('invalid-age', '年龄应为 0 至 130 岁', 'an age lies between 0 and 130 years'));
+
+const severity = z
+  .strictObject({ scale: z.string().max(16), value: z.union([z.string().max(32), z.number()]) })
+  .refine((value) => !isRefusal(parseSeverity(value)), say('invalid-severity', '该量表没有这个严重程度值', 'this scale has no such value'));
+
+/** The axes of a record that carry codes; each field has the axis's own name. */
+export const CODED_FIELDS = ['sex', 'mechanism', 'intent', 'place', 'activity', 'nature', 'bodyPart', 'disposition', 'residency'] as const satisfies readonly AxisName[];
+
+/**
+ * One injured person in one event, as a feed reports it: WHO's minimum data set and its optional one.
+ * There is no field for a name, an id number, a phone or an exact address.
+ */
+export const injuryRecord = z.strictObject({
+  /** The sender's own number of the record; with the feed it names the injury for ever. */
+  recordId: text(128),
+  feed: codeName,
+  /** When it happened. Absent: unknown, and the record counts on the day it became known. */
+  occurredAt: dateOrInstant.optional(),
+  /** When the reporting organisation learned of it. */
+  knownAt: dateOrInstant,
+  /** Only first visits count as incidence. */
+  visit: z.enum(['first', 'follow-up']).default('first'),
+  /** Where it happened. */
+  community: codeName,
+  /** Where the injured person lives. */
+  residence: codeName.optional(),
+  residency: coded('residency').optional(),
+  age: age.optional(),
+  sex: coded('sex').optional(),
+  mechanism: coded('mechanism').optional(),
+  intent: coded('intent').optional(),
+  place: coded('place').optional(),
+  activity: coded('activity').optional(),
+  nature: coded('nature').optional(),
+  bodyPart: coded('bodyPart').optional(),
+  disposition: coded('disposition').optional(),
+  severity: severity.optional(),
+  externalCause: codedValueSchema.optional(),
+  /** Whole days from the injury to death; 0 on the day itself. */
+  daysToDeath: z.number().int().min(0).max(36_525).optional(),
+  alcohol: z.enum(['yes', 'suspected', 'no', 'unknown']).optional(),
+  transport: z
+    .strictObject({ mode: text(64).optional(), role: text(64).optional(), counterpart: text(64).optional(), seatBelt: z.enum(['yes', 'no', 'unknown']).optional(), helmet: z.enum(['yes', 'no', 'unknown']).optional() })
+    .optional(),
+  violence: z.strictObject({ relationship: text(64).optional(), weapon: text(64).optional() }).optional(),
+  selfHarm: z.strictObject({ method: text(64).optional(), previousAttempt: z.enum(['yes', 'no', 'unknown']).optional() }).optional(),
+  products: z.array(codedValueSchema).max(8).optional(),
+  /** The record's place in a sample: how many injuries it stands for, and its stratum and primary unit in the frame. */
+  sampling: z.strictObject({ frame: codeName, weight: z.number().positive().max(1e9), stratum: text(32), unit: text(32) }).optional(),
+});
+
+export type InjuryRecord = z.infer<typeof injuryRecord>;
+
+/** What a correction may replace; `null` empties a field that may be absent. The record's identity and its sampling stay. */
+export const injuryReplacement = injuryRecord
+  .omit({ recordId: true, feed: true, sampling: true, visit: true })
+  .extend({ visit: z.enum(['first', 'follow-up']) })
+  .partial()
+  .extend(
+    Object.fromEntries(
+      (['occurredAt', 'residence', 'residency', 'age', 'sex', 'mechanism', 'intent', 'place', 'activity', 'nature', 'bodyPart', 'disposition', 'severity', 'externalCause', 'daysToDeath', 'alcohol', 'transport', 'violence', 'selfHarm', 'products'] as const).map((field) => [field, injuryRecord.shape[field].nullable()]),
+    ) as { [K in 'occurredAt']: z.ZodNullable<(typeof injuryRecord.shape)[K]> },
+  );
+
+export type InjuryReplacement = { [K in keyof InjuryRecord]?: InjuryRecord[K] | null };
+
+/** A record with a correction's fields in place. */
+export const replaced = (record: InjuryRecord, replaces: InjuryReplacement): InjuryRecord => {
+  const next: Record<string, unknown> = { ...record };
+  for (const [field, value] of Object.entries(replaces)) {
+    if (value === null) delete next[field];
+    else next[field] = value;
+  }
+  return next as unknown as InjuryRecord;
+};

@@ -1,0 +1,180 @@
+import { BlockList, isIP } from 'node:net';
+import { z } from 'zod';
+import { LOG_LEVELS, type LogLevel } from './logger';
+import type { Detail } from './platform-error';
+
+export const ROLES = ['api', 'projector', 'feeds'] as const;
+export type Role = (typeof ROLES)[number];
+
+export interface Config {
+  readonly host: string;
+  /** 0 asks the system for a free port. */
+  readonly port: number;
+  readonly dataDir: string;
+  readonly store: 'postgres';
+  /** Absent: embedded PostgreSQL under `dataDir`. */
+  readonly databaseUrl?: string;
+  readonly roles: readonly Role[];
+  readonly auth: 'off';
+  /** IANA name. */
+  readonly timeZone: string;
+  /** Absent: the command's own default. */
+  readonly logLevel?: LogLevel;
+  /** Where commands look for a running server. */
+  readonly serverUrl: string;
+}
+
+export interface ConfigFault extends Detail {
+  readonly variable: string;
+}
+
+export type ConfigResult =
+  | { readonly ok: true; readonly value: Config }
+  | { readonly ok: false; readonly faults: readonly ConfigFault[] };
+
+type Check = (value: string, context: z.RefinementCtx<string>) => void;
+
+/** A fault in both languages, carried through zod's single message. Values aren't quoted where they may hold a password. */
+const say = (zh: string, en: string): string => JSON.stringify({ zh, en });
+const fault =
+  (holds: (value: string) => boolean, zh: string, en: string): Check =>
+  (value, context) =>
+    void (holds(value) || context.addIssue({ code: 'custom', message: say(zh, en) }));
+
+const text = z.string().trim();
+const url = (schemes: readonly string[], zh: string, en: string) =>
+  text.superRefine(
+    fault((value) => URL.canParse(value) && schemes.includes(new URL(value).protocol) && new URL(value).host !== '', zh, en),
+  );
+const oneOf = <const T extends string>(values: readonly T[]) =>
+  z.enum(values, { error: () => say(`应为 ${values.join('、')} 之一`, `must be one of ${values.join(', ')}`) });
+const list = text.transform((value) =>
+  value
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean),
+);
+
+const isTimeZone = (name: string): boolean => {
+  try {
+    return /^[A-Za-z]/.test(name) && Boolean(new Intl.DateTimeFormat('en', { timeZone: name })); // "+08:00" would pass Intl
+  } catch {
+    return false;
+  }
+};
+
+const loopback = new BlockList();
+loopback.addSubnet('127.0.0.0', 8, 'ipv4');
+loopback.addAddress('::1', 'ipv6');
+
+/** Does this host name reach only this machine? Names other than localhost aren't resolved: they may change. */
+export const isLoopback = (host: string): boolean =>
+  host === 'localhost' || (isIP(host) !== 0 && loopback.check(host, isIP(host) === 6 ? 'ipv6' : 'ipv4'));
+
+const schema = z.object({
+  PORT: text
+    .superRefine(
+      fault(
+        (value) => /^\d{1,5}$/.test(value) && Number(value) <= 65_535,
+        '应为 0 到 65535 的整数',
+        'must be a whole number from 0 to 65535',
+      ),
+    )
+    .transform(Number)
+    .default(7420),
+  VIGIL_HOST: text
+    .superRefine(fault((value) => !/[\s/]/.test(value), '应为主机名或 IP 地址', 'must be a host name or IP address'))
+    .default('127.0.0.1'),
+  VIGIL_DATA_DIR: text.default('./.vigil'),
+  VIGIL_STORE: oneOf(['postgres', 'eventstoredb']).default('postgres'),
+  DATABASE_URL: url(
+    ['postgres:', 'postgresql:'],
+    '应形如 postgres://用户:密码@主机:端口/数据库',
+    'must look like postgres://user:password@host:port/database',
+  ).optional(),
+  EVENTSTORE_URL: url(
+    ['esdb:', 'esdb+discover:', 'kurrentdb:', 'kurrentdb+discover:'],
+    '应形如 esdb://主机:端口',
+    'must look like esdb://host:port',
+  ).optional(),
+  KAFKA_BROKERS: list
+    .superRefine((brokers, context) => {
+      if (!brokers.length || !brokers.every((broker) => /^[^\s:/]+:\d{1,5}$/.test(broker)))
+        context.addIssue({ code: 'custom', message: say('应为逗号分隔的 主机:端口', 'must be host:port, separated by commas') });
+    })
+    .optional(),
+  VIGIL_ROLES: list
+    .pipe(z.array(oneOf(ROLES)).min(1, { error: () => say('至少要有一个角色', 'names no role') }))
+    .transform((roles) => ROLES.filter((role) => roles.includes(role)))
+    .default([...ROLES]),
+  VIGIL_AUTH: oneOf(['off', 'oidc']).default('off'),
+  OIDC_ISSUER: url(['https:', 'http:'], '应为 https 地址', 'must be an https URL').optional(),
+  OIDC_AUDIENCE: text.optional(),
+  VIGIL_TIME_ZONE: text
+    .superRefine(fault(isTimeZone, '不是 IANA 时区名(例:Asia/Shanghai)', 'is no IANA time zone (example: Asia/Shanghai)'))
+    .default('Asia/Shanghai'),
+  VIGIL_LOG: oneOf(LOG_LEVELS).optional(),
+  VIGIL_URL: url(['http:', 'https:'], '应形如 http://127.0.0.1:7420', 'must look like http://127.0.0.1:7420').default(
+    'http://127.0.0.1:7420',
+  ),
+});
+
+type Variable = keyof typeof schema.shape;
+const VARIABLES = Object.keys(schema.shape) as Variable[];
+
+/** Parsed on its own, each variable's fault is found whatever the others are. */
+const parseEach = (env: Readonly<Record<string, string | undefined>>) => {
+  const faults: ConfigFault[] = [];
+  const parsed: Record<string, unknown> = {};
+  for (const variable of VARIABLES) {
+    const given = env[variable]?.trim() || undefined; // compose files pass `NAME=` for "unset"
+    const result = schema.shape[variable].safeParse(given);
+    if (result.success) parsed[variable] = result.data;
+    else for (const { message } of result.error.issues) faults.push({ variable, ...(JSON.parse(message) as Detail) });
+  }
+  return { parsed: parsed as Partial<z.output<typeof schema>>, faults };
+};
+
+const notYet = (variable: Variable, what: string): ConfigFault => ({
+  variable,
+  zh: `本版本尚不支持 ${what};请去掉这一项`,
+  en: `${what} is not in this version yet; unset it`,
+});
+
+/**
+ * Reads the environment. Every fault is named at once, in both languages; an empty value counts as unset.
+ * Values this version understands but can't serve (oidc, eventstoredb, Kafka) are faults that say so.
+ */
+export const readConfig = (env: Readonly<Record<string, string | undefined>>): ConfigResult => {
+  const { parsed, faults } = parseEach(env);
+  if (parsed.VIGIL_STORE === 'eventstoredb') faults.push(notYet('VIGIL_STORE', 'eventstoredb'));
+  if (parsed.KAFKA_BROKERS) faults.push(notYet('KAFKA_BROKERS', 'Kafka'));
+  if (parsed.VIGIL_AUTH === 'oidc') faults.push(notYet('VIGIL_AUTH', 'oidc'));
+  if (parsed.VIGIL_AUTH === 'off' && parsed.VIGIL_HOST && !isLoopback(parsed.VIGIL_HOST))
+    faults.push({
+      variable: 'VIGIL_HOST',
+      zh: `VIGIL_AUTH=off 时只可监听本机回环地址(127.0.0.1、::1、localhost),不可为 ${parsed.VIGIL_HOST}`,
+      en: `with VIGIL_AUTH=off only a loopback address (127.0.0.1, ::1, localhost) may be served, not ${parsed.VIGIL_HOST}`,
+    });
+  if (faults.length) return { ok: false, faults };
+  const all = parsed as z.output<typeof schema>;
+  return {
+    ok: true,
+    value: {
+      host: all.VIGIL_HOST,
+      port: all.PORT,
+      dataDir: all.VIGIL_DATA_DIR,
+      store: 'postgres',
+      ...(all.DATABASE_URL && { databaseUrl: all.DATABASE_URL }),
+      roles: all.VIGIL_ROLES,
+      auth: 'off',
+      timeZone: all.VIGIL_TIME_ZONE,
+      ...(all.VIGIL_LOG && { logLevel: all.VIGIL_LOG }),
+      serverUrl: all.VIGIL_URL,
+    },
+  };
+};
+
+/** One line per fault: `PORT: must be …`. */
+export const describeFaults = (faults: readonly ConfigFault[], language: 'zh' | 'en'): string =>
+  faults.map((each) => `${each.variable}: ${each[language]}`).join('\n');
