@@ -12,7 +12,6 @@ export const said = (message: string): { code: string; detail: Text } | undefine
 };
 
 // NUL can't be stored as text and lone surrogates can't be sent on: neither has a place in a field.
-// eslint-disable-next-line no-control-regex
 const CLEAN = /^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$/;
 const isClean = (text: string): boolean => CLEAN.test(text) && text.isWellFormed();
 

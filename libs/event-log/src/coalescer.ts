@@ -1,4 +1,5 @@
 import { LogOverloaded, type AppendOutcome, type AppendRequest } from './event-log';
+import { checkRequest } from './request';
 
 export interface CoalescerOptions {
   /** Writes one batch in one transaction; outcomes in order. Streams and event ids in a batch are distinct. */
@@ -16,6 +17,8 @@ interface Waiting {
   readonly bytes: number;
   readonly resolve: (outcome: AppendOutcome) => void;
   readonly reject: (error: unknown) => void;
+  /** The next request to the same stream: ready once this one is answered. */
+  next?: Waiting;
 }
 
 const sizeOf = (request: AppendRequest): number => {
@@ -30,33 +33,35 @@ const sizeOf = (request: AppendRequest): number => {
  */
 export const createCoalescer = (options: CoalescerOptions) => {
   const { write, lanes = 2, maxRequests = 1000, maxBytes = 1 << 20, maxWaiting = 20_000 } = options;
-  let waiting: Waiting[] = [];
+  /** May leave with the next batch; at most one request per stream is ready or in flight, so that a stream keeps its callers' order. */
+  let ready: Waiting[] = [];
+  /** The last request of each stream that is ready or in flight. */
+  const tails = new Map<string, Waiting>();
+  let waiting = 0;
   let flying = 0;
   let scheduled = false;
-  let idle: (() => void)[] = [];
+  const idle: (() => void)[] = [];
 
-  /** Takes from the front; a request whose stream or event id is in the batch already waits for the next one. */
+  /** Takes from the front; a request whose event id is in the batch already waits for the next one. */
   const take = (): Waiting[] => {
     const batch: Waiting[] = [];
     const left: Waiting[] = [];
-    const streams = new Set<string>();
     const ids = new Set<string>();
     let bytes = 0;
     let at = 0;
-    for (; at < waiting.length && batch.length < maxRequests && (bytes < maxBytes || batch.length === 0); at++) {
-      const entry = waiting[at]!;
-      const { stream, events } = entry.request;
-      if (streams.has(stream) || events.some((event) => ids.has(event.id))) {
-        streams.add(stream);
+    for (; at < ready.length && batch.length < maxRequests && (bytes < maxBytes || batch.length === 0); at++) {
+      const entry = ready[at]!;
+      const { events } = entry.request;
+      if (events.some((event) => ids.has(event.id))) {
         left.push(entry);
         continue;
       }
-      streams.add(stream);
       for (const event of events) ids.add(event.id);
       bytes += entry.bytes;
       batch.push(entry);
     }
-    waiting = left.length === 0 ? waiting.slice(at) : left.concat(waiting.slice(at));
+    ready = left.concat(ready.slice(at));
+    waiting -= batch.length;
     return batch;
   };
 
@@ -69,13 +74,17 @@ export const createCoalescer = (options: CoalescerOptions) => {
       for (const entry of batch) entry.reject(error);
     } finally {
       flying--;
+      for (const { request, next } of batch) {
+        if (next) ready.push(next);
+        else tails.delete(request.stream);
+      }
       depart();
-      if (flying === 0 && waiting.length === 0) for (const done of idle.splice(0)) done();
+      if (flying === 0 && waiting === 0) for (const done of idle.splice(0)) done();
     }
   };
 
   const depart = (): void => {
-    while (flying < lanes && waiting.length > 0) void fly(take());
+    while (flying < lanes && ready.length > 0) void fly(take());
   };
 
   /** Departure waits for the end of the current tick, so that callers of one tick share a batch. */
@@ -88,32 +97,35 @@ export const createCoalescer = (options: CoalescerOptions) => {
     });
   };
 
-  const append = (request: AppendRequest): Promise<AppendOutcome> =>
+  const enqueue = (request: AppendRequest): Promise<AppendOutcome> =>
     new Promise((resolve, reject) => {
-      if (request.events.length === 0) return reject(new RangeError('an append needs at least one event'));
-      if (waiting.length >= maxWaiting) return reject(new LogOverloaded(`${waiting.length} appends are waiting`));
-      waiting.push({ request, bytes: sizeOf(request), resolve, reject });
+      const entry: Waiting = { request, bytes: sizeOf(request), resolve, reject };
+      const tail = tails.get(request.stream);
+      if (tail) tail.next = entry;
+      else ready.push(entry);
+      tails.set(request.stream, entry);
+      waiting++;
       schedule();
     });
 
+  const admit = (): void => {
+    if (waiting >= maxWaiting) throw new LogOverloaded(`${waiting} appends are waiting`);
+  };
+
   return {
-    append,
+    append: async (request: AppendRequest): Promise<AppendOutcome> => {
+      checkRequest(request);
+      admit();
+      return enqueue(request);
+    },
     /** A bulk caller is one caller: its requests are never refused halfway, it waits for them instead. */
-    appendMany: (requests: readonly AppendRequest[]): Promise<AppendOutcome[]> => {
-      if (waiting.length >= maxWaiting) return Promise.reject(new LogOverloaded(`${waiting.length} appends are waiting`));
-      return Promise.all(
-        requests.map(
-          (request) =>
-            new Promise<AppendOutcome>((resolve, reject) => {
-              if (request.events.length === 0) return reject(new RangeError('an append needs at least one event'));
-              waiting.push({ request, bytes: sizeOf(request), resolve, reject });
-              schedule();
-            }),
-        ),
-      );
+    appendMany: async (requests: readonly AppendRequest[]): Promise<AppendOutcome[]> => {
+      requests.forEach(checkRequest);
+      admit();
+      return Promise.all(requests.map(enqueue));
     },
     /** Resolves once nothing waits and nothing flies. */
     drained: (): Promise<void> =>
-      flying === 0 && waiting.length === 0 ? Promise.resolve() : new Promise((resolve) => idle.push(resolve)),
+      flying === 0 && waiting === 0 ? Promise.resolve() : new Promise((resolve) => idle.push(resolve)),
   };
 };

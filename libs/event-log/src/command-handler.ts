@@ -75,7 +75,8 @@ export const handleCommand = async <C, E extends Event, S>(
     const revision = last?.revision ?? -1;
     const first = events.findIndex((event) => event.id === firstId);
     if (first >= 0) {
-      if (context.fingerprint !== undefined && events[first]!.fingerprint !== context.fingerprint) return idConflict(context.commandId);
+      if (context.fingerprint !== undefined && events[first]!.fingerprint !== context.fingerprint)
+        return idConflict(context.commandId);
       let end = first;
       while (events[end + 1]?.id === deterministicId('command', context.commandId, `${end + 1 - first}`)) end++;
       return ok({ revision: events[end]!.revision, position: events[end]!.position, repeated: true });
@@ -89,7 +90,13 @@ export const handleCommand = async <C, E extends Event, S>(
       stream: aggregate.streamOf(id),
       expected: revision < 0 ? 'none' : revision,
       events: decision.value.map((event, index) =>
-        toNewEvent(event, aggregate.versions[event.type]!, deterministicId('command', context.commandId, `${index}`), metadata, context.fingerprint),
+        toNewEvent(
+          event,
+          aggregate.versions[event.type]!,
+          deterministicId('command', context.commandId, `${index}`),
+          metadata,
+          context.fingerprint,
+        ),
       ),
     });
     switch (outcome.kind) {
@@ -116,4 +123,8 @@ const moved = (expected: number, actual: number) =>
   });
 
 const idConflict = (id: string) =>
-  refuse({ code: 'event-id-conflict', detail: { zh: '同一标识先前带有不同内容', en: 'this id came before with another content' }, value: id });
+  refuse({
+    code: 'event-id-conflict',
+    detail: { zh: '同一标识先前带有不同内容', en: 'this id came before with another content' },
+    value: id,
+  });

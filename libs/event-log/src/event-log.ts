@@ -81,9 +81,12 @@ export interface Subscription {
 }
 
 export interface EventLog {
-  /** Resolves when durable. Rejects with {@link LogUnavailable} when the outcome is unknown: retry with the same ids. */
+  /**
+   * Resolves when durable. Rejects with {@link LogUnavailable} when the outcome is unknown: retry with the same ids;
+   * with a RangeError, before anything is tried, what no store could keep (no event, an id that is no UUID, NUL, half a character).
+   */
   append(request: AppendRequest): Promise<AppendOutcome>;
-  /** Many independent requests; outcomes in order. Faster than as many `append` calls, same meaning. */
+  /** Many independent requests; outcomes in order, and requests to one stream are written in order. Same meaning as `append`. */
   appendMany(requests: readonly AppendRequest[]): Promise<AppendOutcome[]>;
   /**
    * All requests or none, in one transaction: when any is a conflict or an id-conflict nothing is written and the others
@@ -100,6 +103,7 @@ export interface EventLog {
   count(after: Position, upTo: Position): Promise<number>;
   /** Catches up from `after`, then follows live, page by page, until the signal aborts. */
   subscribe(options: Subscription): AsyncIterable<RecordedEvent[]>;
+  /** Waits for appends under way and ends subscriptions; leaves no timer or connection of its own. */
   close(): Promise<void>;
 }
 

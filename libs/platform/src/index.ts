@@ -11,3 +11,4 @@ export {
   startEmbeddedPostgres,
 } from './postgres/embedded';
 export * from './sql-client';
+export * from './postgres/migrate';

@@ -1,1 +1,2 @@
 export * from './jest/database';
+export * from './given/given';

@@ -2,14 +2,14 @@ import { deterministicId, ok, refuse, type Result } from '@vigil/vocabulary';
 import { z } from 'zod';
 import type { Decider, DomainEvent } from '../decider';
 import { eventType } from '../event-type';
-import { plainDate, text } from '../fields';
-import { injuryRecord, injuryReplacement, replaced, type InjuryRecord, type InjuryReplacement } from './record';
+import { plainDate, say, text } from '../fields';
+import { injuryRecord, injuryReplacement, replaced, type InjuryRecord } from './record';
 
 const reason = text(500);
 const decidedBy = z.enum(['automatic', 'manual']);
 
 const correction = z.strictObject({
-  replaces: injuryReplacement.refine((fields) => Object.keys(fields).length > 0, { message: 'nothing to replace' }),
+  replaces: injuryReplacement.refine((fields) => Object.keys(fields).length > 0, say('nothing-to-replace', '没有写明要更正的字段', 'the correction names no field to replace')),
   reason,
 });
 const outcome = z.strictObject({
@@ -20,8 +20,10 @@ const outcome = z.strictObject({
   asOf: plainDate,
 });
 const retraction = z.strictObject({ reason });
-const link = z.strictObject({ other: z.uuid(), decidedBy: decidedBy.default('manual'), score: z.number().min(0).max(1).optional(), reason: reason.optional() });
-const unlink = z.strictObject({ other: z.uuid(), decidedBy: decidedBy.default('manual'), reason });
+// One spelling: a manual decision about an id in capitals is about the same report.
+const other = z.uuid().toLowerCase();
+const link = z.strictObject({ other, decidedBy: decidedBy.default('manual'), score: z.number().min(0).max(1).optional(), reason: reason.optional() });
+const unlink = z.strictObject({ other, decidedBy: decidedBy.default('manual'), reason });
 
 /** The payload a command carries, by command. */
 export const injuryCommands = { ReportInjury: injuryRecord, CorrectInjury: correction, UpdateInjuryOutcome: outcome, RetractInjury: retraction, LinkInjury: link, UnlinkInjury: unlink } as const;
@@ -37,7 +39,7 @@ export const injuryEvents = {
 } as const;
 export type InjuryEvent =
   | DomainEvent<'InjuryReported', InjuryRecord>
-  | DomainEvent<'InjuryCorrected', { replaces: InjuryReplacement; reason: string }>
+  | DomainEvent<'InjuryCorrected', z.infer<typeof correction>>
   | DomainEvent<'InjuryOutcomeUpdated', z.infer<typeof outcome>>
   | DomainEvent<'InjuryRetracted', z.infer<typeof retraction>>
   | DomainEvent<'InjuryLinked', z.infer<typeof link>>
@@ -60,7 +62,7 @@ export const injuryStream = (id: string): string => `injury-${id}`;
 
 const exists = refuse({ code: 'injury-exists', detail: { zh: '该记录已上报;如需更改请提交更正', en: 'this record was reported before; send a correction to change it' } });
 const missing = refuse({ code: 'injury-not-found', detail: { zh: '没有这条伤害记录', en: 'there is no such injury record' } });
-const retracted = refuse({ code: 'injury-retracted', detail: { zh: '该记录已撤回,不能再更改;请重新上报', en: 'this record was retracted and takes no further change; report it anew' } });
+const retracted = refuse({ code: 'injury-retracted', detail: { zh: '该记录已撤回,不能再更改;请用新的记录号重新上报', en: 'this record was retracted and takes no further change; report it anew under another record number' } });
 const manualStands = refuse({
   code: 'manual-decision-stands',
   detail: { zh: '人工判定优先,自动判定不能更改它', en: 'a manual decision stands; an automatic one does not change it' },
@@ -72,15 +74,14 @@ export const injury: Decider<InjuryCommand, InjuryEvent, InjuryState> = {
 
   decide: (command, state): Result<readonly InjuryEvent[]> => {
     if (command.type === 'ReportInjury') {
-      return state.status === 'none' ? ok([{ type: 'InjuryReported', data: command.data }]) : exists;
+      if (state.status === 'none') return ok([{ type: 'InjuryReported', data: command.data }]);
+      return state.status === 'retracted' ? retracted : exists; // "send a correction" would lead to a second refusal
     }
     if (state.status === 'none') return missing;
     if (state.status === 'retracted') return retracted;
     switch (command.type) {
-      case 'CorrectInjury': {
-        const { replaces, reason } = command.data;
-        return ok([{ type: 'InjuryCorrected', data: { replaces: replaces as InjuryReplacement, reason } }]);
-      }
+      case 'CorrectInjury':
+        return ok([{ type: 'InjuryCorrected', data: command.data }]);
       case 'UpdateInjuryOutcome':
         return ok([{ type: 'InjuryOutcomeUpdated', data: command.data }]);
       case 'RetractInjury':

@@ -60,25 +60,27 @@ export const injuryRecord = z.strictObject({
 
 export type InjuryRecord = z.infer<typeof injuryRecord>;
 
-/** What a correction may replace; `null` empties a field that may be absent. The record's identity and its sampling stay. */
-export const injuryReplacement = injuryRecord
-  .omit({ recordId: true, feed: true, sampling: true, visit: true })
-  .extend({ visit: z.enum(['first', 'follow-up']) })
-  .partial()
-  .extend(
-    Object.fromEntries(
-      (['occurredAt', 'residence', 'residency', 'age', 'sex', 'mechanism', 'intent', 'place', 'activity', 'nature', 'bodyPart', 'disposition', 'severity', 'externalCause', 'daysToDeath', 'alcohol', 'transport', 'violence', 'selfHarm', 'products'] as const).map((field) => [field, injuryRecord.shape[field].nullable()]),
-    ) as { [K in 'occurredAt']: z.ZodNullable<(typeof injuryRecord.shape)[K]> },
-  );
+const optional = injuryRecord.omit({ recordId: true, feed: true, sampling: true, knownAt: true, visit: true, community: true }).shape;
+type Emptiable = { [K in keyof typeof optional]: z.ZodNullable<(typeof optional)[K]> };
+const emptiable = Object.fromEntries(Object.entries(optional).map(([field, schema]) => [field, schema.nullable()])) as Emptiable;
 
-export type InjuryReplacement = { [K in keyof InjuryRecord]?: InjuryRecord[K] | null };
+/** What a correction may replace; `null` empties a field that may be absent. The record's identity and its sampling stay. */
+export const injuryReplacement = z.strictObject({
+  ...emptiable,
+  knownAt: injuryRecord.shape.knownAt.optional(),
+  // No default here: a correction that doesn't speak of the visit leaves it.
+  visit: injuryRecord.shape.visit.removeDefault().optional(),
+  community: injuryRecord.shape.community.optional(),
+});
+
+export type InjuryReplacement = z.infer<typeof injuryReplacement>;
 
 /** A record with a correction's fields in place. */
 export const replaced = (record: InjuryRecord, replaces: InjuryReplacement): InjuryRecord => {
   const next: Record<string, unknown> = { ...record };
   for (const [field, value] of Object.entries(replaces)) {
     if (value === null) delete next[field];
-    else next[field] = value;
+    else if (value !== undefined) next[field] = value;
   }
   return next as unknown as InjuryRecord;
 };

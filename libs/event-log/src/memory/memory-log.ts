@@ -10,6 +10,7 @@ import {
   type RecordedEvent,
   type Subscription,
 } from '../event-log';
+import { checkAtomic, checkRequest } from '../request';
 
 /** The port's meaning in its plainest form: for pure specs, and the model that adapters are compared with. */
 export const createMemoryLog = (options: { readonly now?: () => Date } = {}): EventLog => {
@@ -18,16 +19,19 @@ export const createMemoryLog = (options: { readonly now?: () => Date } = {}): Ev
   const byId = new Map<string, RecordedEvent>();
   const streams = new Map<string, RecordedEvent[]>();
   const listeners = new Set<() => void>();
+  let closed = false;
 
   /** The outcome of a request that must not be written; undefined when it may. */
   const refusal = ({ stream, expected, events }: AppendRequest): AppendOutcome | undefined => {
-    if (events.length === 0) throw new RangeError('an append needs at least one event');
     const known = events.map((event) => byId.get(event.id));
     const first = known.find((event) => event !== undefined);
     if (first) {
-      const same = events.every((event, index) => known[index]?.stream === stream && known[index]?.fingerprint === event.fingerprint);
-      const last = known.at(-1)!;
-      return same ? { kind: 'duplicate', revision: last.revision, position: last.position } : { kind: 'id-conflict', eventId: first.id };
+      const same = events.every(
+        (event, index) => known[index]?.stream === stream && known[index]?.fingerprint === event.fingerprint,
+      );
+      if (!same) return { kind: 'id-conflict', eventId: first.id };
+      const last = known.reduce((a, b) => (b!.revision > a!.revision ? b : a))!;
+      return { kind: 'duplicate', revision: last.revision, position: last.position };
     }
     const before = streams.get(stream) ?? [];
     const actual = before.length === 0 ? null : before.length - 1;
@@ -44,7 +48,13 @@ export const createMemoryLog = (options: { readonly now?: () => Date } = {}): Ev
     const clock = now().toISOString();
     const recordedAt = clock < last ? last : clock;
     for (const event of events) {
-      const recorded: RecordedEvent = { ...event, stream, revision: before.length, position: position(all.length + 1), recordedAt };
+      const recorded: RecordedEvent = {
+        ...event,
+        stream,
+        revision: before.length,
+        position: position(all.length + 1),
+        recordedAt,
+      };
       before.push(recorded);
       all.push(recorded);
       byId.set(event.id, recorded);
@@ -57,9 +67,16 @@ export const createMemoryLog = (options: { readonly now?: () => Date } = {}): Ev
   const readAll = ({ after, limit }: ReadAll): RecordedEvent[] => all.slice(Number(after), Number(after) + limit);
 
   return {
-    append: async (request) => appendNow(request),
-    appendMany: async (requests) => requests.map(appendNow),
+    append: async (request) => {
+      checkRequest(request);
+      return appendNow(request);
+    },
+    appendMany: async (requests) => {
+      requests.forEach(checkRequest);
+      return requests.map(appendNow);
+    },
     appendAtomic: async (requests) => {
+      checkAtomic(requests);
       const refused = requests.map(refusal);
       return refused.some((outcome) => outcome && outcome.kind !== 'duplicate')
         ? refused.map((outcome) => outcome ?? { kind: 'aborted' })
@@ -67,7 +84,8 @@ export const createMemoryLog = (options: { readonly now?: () => Date } = {}): Ev
     },
     readStream: async (stream, { from, limit = Infinity, direction = 'forwards' }: ReadStream = {}) => {
       const events = streams.get(stream) ?? [];
-      const picked = direction === 'forwards' ? events.slice(from ?? 0) : events.slice(0, (from ?? events.length - 1) + 1).reverse();
+      const picked =
+        direction === 'forwards' ? events.slice(from ?? 0) : events.slice(0, (from ?? events.length - 1) + 1).reverse();
       return picked.slice(0, limit);
     },
     readAll: async (options) => readAll(options),
@@ -79,7 +97,7 @@ export const createMemoryLog = (options: { readonly now?: () => Date } = {}): Ev
     count: async (after, upTo) => all.filter((event) => event.position > after && event.position <= upTo).length,
     async *subscribe({ after, pageSize = 1000, signal }: Subscription) {
       let at: Position = after;
-      while (!signal.aborted) {
+      while (!signal.aborted && !closed) {
         const page = readAll({ after: at, limit: pageSize });
         if (page.length > 0) {
           yield page;
@@ -97,6 +115,9 @@ export const createMemoryLog = (options: { readonly now?: () => Date } = {}): Ev
         });
       }
     },
-    close: async () => undefined,
+    close: async () => {
+      closed = true;
+      for (const wake of [...listeners]) wake();
+    },
   };
 };

@@ -1,5 +1,5 @@
 import { withDeadline } from '@vigil/platform';
-import type { Sql } from 'postgres';
+import postgres, { type Options, type Sql } from 'postgres';
 import { createCoalescer } from '../coalescer';
 import {
   LogUnavailable,
@@ -16,6 +16,7 @@ import {
   type RecordedEvent,
   type Subscription,
 } from '../event-log';
+import { checkAtomic } from '../request';
 
 const CHANNEL = 'vigil_log';
 
@@ -40,6 +41,49 @@ const isTransient = (error: unknown): boolean => {
 };
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Parts texts of one column; JSON texts and names can't hold it. */
+const SEPARATOR = '\u001e';
+
+interface Columns {
+  readonly requests: string;
+  readonly numbers: string;
+  readonly lasts: string;
+  readonly expected: string;
+  readonly ids: string;
+  readonly versions: string;
+  readonly prints: string;
+  readonly streams: string;
+  readonly types: string;
+  readonly data: string;
+  readonly metadata: string;
+}
+
+const array = (values: readonly unknown[]): string => `{${values.join()}}`;
+const joined = (values: readonly string[]): string => {
+  for (const value of values) if (value.includes(SEPARATOR)) throw new RangeError('a stream name, type, data or metadata holds U+001E');
+  return values.join(SEPARATOR);
+};
+
+/** A batch as the columns that append_batch takes, one entry per event. */
+const columnsOf = (batch: readonly AppendRequest[]): Columns => {
+  const rows = batch.flatMap(({ stream, expected, events }, request) =>
+    events.map((event, number) => ({ request, number, last: number === events.length - 1, stream, expected: wire(expected), event })),
+  );
+  return {
+    requests: array(rows.map((row) => row.request)),
+    numbers: array(rows.map((row) => row.number)),
+    lasts: array(rows.map((row) => row.last)),
+    expected: array(rows.map((row) => row.expected)),
+    ids: array(rows.map((row) => row.event.id)),
+    versions: array(rows.map((row) => row.event.version)),
+    prints: array(rows.map((row) => row.event.fingerprint)),
+    streams: joined(rows.map((row) => row.stream)),
+    types: joined(rows.map((row) => row.event.type)),
+    data: joined(rows.map((row) => row.event.data)),
+    metadata: joined(rows.map((row) => row.event.metadata)),
+  };
+};
 
 interface AppendRow {
   outcome: AppendOutcome['kind'];
@@ -101,15 +145,7 @@ export const createPostgresLog = ({ sql, pollMs = 500, deadlineMs = 15_000, cras
   };
 
   const write = async (batch: readonly AppendRequest[], atomic = false): Promise<AtomicOutcome[]> => {
-    const rows: unknown[] = [];
-    batch.forEach(({ stream, expected, events }, r) => {
-      const x = wire(expected);
-      events.forEach((event, n) => {
-        const l = n === events.length - 1;
-        rows.push({ r, n, l, s: stream, x, i: event.id, t: event.type, v: event.version, f: event.fingerprint, d: event.data, m: event.metadata });
-      });
-    });
-    const answer = await send(JSON.stringify(rows), atomic);
+    const answer = await send(columnsOf(batch), atomic);
     if (answer.some((row) => row.outcome === 'appended')) notify();
     const refused = new Map(answer.filter((row) => row.request !== null).map((row) => [row.request, row]));
     const appended = new Map(answer.map((row) => [row.event, row]));
@@ -128,12 +164,16 @@ export const createPostgresLog = ({ sql, pollMs = 500, deadlineMs = 15_000, cras
   };
 
   /** Sends one batch until its outcome is known or the deadline has passed. */
-  const send = async (payload: string, atomic: boolean): Promise<AppendRow[]> => {
+  const send = async (c: Columns, atomic: boolean): Promise<AppendRow[]> => {
     crashPoint?.('append.before-write');
     const until = Date.now() + deadlineMs;
     for (let attempt = 0; ; attempt++) {
       try {
-        const query = sql<AppendRow[]>`SELECT outcome, request, event, revision, pos FROM log.append_batch(${payload}::text::json, ${atomic})`;
+        const query = sql<AppendRow[]>`
+          SELECT outcome, request, event, revision, pos FROM log.append_batch(
+            ${c.requests}::text::int[], ${c.numbers}::text::int[], ${c.lasts}::text::boolean[], ${c.expected}::text::bigint[],
+            ${c.ids}::text::uuid[], ${c.versions}::text::smallint[], ${c.prints}::text::uuid[],
+            ${c.streams}::text, ${c.types}::text, ${c.data}::text, ${c.metadata}::text, ${atomic})`;
         const answer = await withDeadline(Math.max(until - Date.now(), 1), query, 'append');
         crashPoint?.('append.after-commit-before-ack');
         return answer;
@@ -141,7 +181,8 @@ export const createPostgresLog = ({ sql, pollMs = 500, deadlineMs = 15_000, cras
         const late = (error as { code?: string }).code === 'deadline-exceeded';
         if (!late && !isTransient(error)) throw error;
         const wait = Math.min(50 * 2 ** attempt, 1000);
-        if (late || Date.now() + wait > until) throw new LogUnavailable('the outcome of an append is unknown; retry with the same event ids', { cause: error });
+        if (late || Date.now() + wait > until)
+          throw new LogUnavailable('the outcome of an append is unknown; retry with the same event ids', { cause: error });
         await pause(wait);
       }
     }
@@ -161,28 +202,41 @@ export const createPostgresLog = ({ sql, pollMs = 500, deadlineMs = 15_000, cras
     return row ? position(row.position) : START;
   };
 
-  let listening: Promise<{ unlisten(): Promise<void> }> | undefined;
+  let closed = false;
+  let listener: Sql | undefined;
+  /** One connection for all followers; when LISTEN can't be had, polling still brings every event. */
   const listen = (): void => {
-    // One connection for all followers; when LISTEN can't be had, polling still brings every event.
-    listening ??= sql.listen(CHANNEL, wakeFollowers, wakeFollowers);
-    listening.catch(() => (listening = undefined));
+    if (listener) return;
+    // A client of our own: the one inside `sql` outlives unlisten, and keeps a failed LISTEN for ever.
+    const own = (listener = postgres(sql.options as unknown as Options<never>));
+    own.listen(CHANNEL, wakeFollowers, wakeFollowers).catch(() => {
+      if (listener === own) listener = undefined;
+      return own.end({ timeout: 0 });
+    });
   };
+
+  const atomics = new Set<Promise<unknown>>();
 
   return {
     append: coalescer.append,
     appendMany: coalescer.appendMany,
-    appendAtomic: (requests) => write(requests, true),
+    appendAtomic: async (requests) => {
+      checkAtomic(requests);
+      const written = write(requests, true);
+      atomics.add(written);
+      return written.finally(() => atomics.delete(written));
+    },
     readAll,
     head,
-    readStream: async (stream, { from, limit = 1_000_000, direction = 'forwards' }: ReadStream = {}) => {
+    readStream: async (stream, { from, limit, direction = 'forwards' }: ReadStream = {}) => {
       const rows =
         direction === 'forwards'
           ? await sql<EventRow[]>`
               SELECT position, event_id, stream_id, revision, type, version, recorded_at, fingerprint, data, metadata
-              FROM log.events WHERE stream_id = ${stream} AND revision >= ${from ?? 0} ORDER BY revision LIMIT ${limit}`
+              FROM log.events WHERE stream_id = ${stream} AND revision >= ${from ?? 0} ORDER BY revision LIMIT ${limit ?? null}`
           : await sql<EventRow[]>`
               SELECT position, event_id, stream_id, revision, type, version, recorded_at, fingerprint, data, metadata
-              FROM log.events WHERE stream_id = ${stream} AND revision <= ${from ?? Number.MAX_SAFE_INTEGER} ORDER BY revision DESC LIMIT ${limit}`;
+              FROM log.events WHERE stream_id = ${stream} AND revision <= ${from ?? Number.MAX_SAFE_INTEGER} ORDER BY revision DESC LIMIT ${limit ?? null}`;
       return rows.map(fromRow);
     },
     positionAt: async (instant) => {
@@ -190,11 +244,13 @@ export const createPostgresLog = ({ sql, pollMs = 500, deadlineMs = 15_000, cras
       return position(row!.at);
     },
     count: async (after, upTo) => {
-      const [row] = await sql<{ n: string }[]>`SELECT count(*) AS n FROM log.events WHERE position > ${after.toString()} AND position <= ${upTo.toString()}`;
+      const [row] = await sql<
+        { n: string }[]
+      >`SELECT count(*) AS n FROM log.events WHERE position > ${after.toString()} AND position <= ${upTo.toString()}`;
       return Number(row!.n);
     },
     async *subscribe({ after, pageSize = 1000, signal }: Subscription) {
-      listen();
+      if (!closed) listen();
       let at = after;
       let awake = true;
       const wake = (): void => {
@@ -205,7 +261,7 @@ export const createPostgresLog = ({ sql, pollMs = 500, deadlineMs = 15_000, cras
       followers.add(wake);
       signal.addEventListener('abort', wake);
       try {
-        while (!signal.aborted) {
+        while (!signal.aborted && !closed) {
           awake = false;
           const page = await readAll({ after: at, limit: pageSize });
           if (page.length > 0) {
@@ -229,10 +285,11 @@ export const createPostgresLog = ({ sql, pollMs = 500, deadlineMs = 15_000, cras
       }
     },
     close: async () => {
-      await coalescer.drained();
+      closed = true;
+      wakeFollowers();
+      await Promise.all([coalescer.drained(), Promise.allSettled(atomics)]);
       await notifying;
-      const open = await listening?.catch(() => undefined);
-      await open?.unlisten().catch(() => undefined);
+      await listener?.end({ timeout: 5 });
     },
   };
 };

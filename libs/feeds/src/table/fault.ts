@@ -18,12 +18,27 @@ export type FileFaultCode =
   | 'file-changed'
   | 'inflates-too-much'
   | 'not-text'
-  | 'undecodable';
+  | 'undecodable'
+  // Of an import: the file is a table, but not one that this mapping takes. All are met before the first row.
+  | 'missing-column'
+  | 'wrong-template'
+  | 'identity-not-accepted'
+  | 'unknown-mapping'
+  | 'invalid-code'
+  | 'missing-community'
+  | 'community-not-found'
+  | 'missing-value';
 
 /** Where in the file a fault of the whole file was met. `afterRow`: the last data row that was read whole (0: none). */
 export interface FilePlace {
   afterRow?: number;
   line?: number;
+  /** Columns that are missing, or not accepted. */
+  columns?: readonly string[];
+  value?: string;
+  allowed?: readonly string[];
+  /** What was probably meant: for the wrong template, the mapping that the header resembles most. */
+  suggestion?: string;
 }
 
 /** The file as a whole can't be read (further). Rows read before it have been delivered. */

@@ -1,0 +1,22 @@
+#!/usr/bin/env node
+'use strict';
+// In a checkout the sources are run as they are (npx vigil works right after npm ci); a packaged image carries one built file.
+const { existsSync } = require('node:fs');
+const { join } = require('node:path');
+
+process.env.TZ = 'UTC'; // no answer may depend on the machine's zone; communities have their own (VIGIL_TIME_ZONE)
+
+const source = join(__dirname, '../src/main.ts');
+const built = join(__dirname, '../dist/vigil.js');
+if (existsSync(source)) {
+  const workspace = join(__dirname, '../../..');
+  process.env.SWC_NODE_PROJECT = join(workspace, 'tsconfig.base.json');
+  require('@swc-node/register');
+  run(require(source));
+} else run(require(built));
+
+function run({ main }) {
+  void main(process.argv.slice(2)).then((code) => {
+    process.exitCode = code;
+  });
+}

@@ -1,0 +1,206 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createPostgresLog, LOG_MIGRATIONS, type EventLog } from '@vigil/event-log';
+import { createObservations, type Observations } from '@vigil/indicators';
+import {
+  claimDataFolder,
+  connect,
+  createLogger,
+  migrate,
+  startEmbeddedPostgres,
+  withDeadline,
+  type Config,
+  type Logger,
+  type SqlClient,
+} from '@vigil/platform';
+import { createProjections, createReadModels, PROJECTION_MIGRATIONS, type Projections, type ProjectionStatus, type ReadModels } from '@vigil/projections';
+import type { Text } from '@vigil/vocabulary';
+import { createFeedTally, type FeedTally } from './feed-tally';
+import { API_MIGRATIONS, createIdempotency, type Idempotency } from './http/idempotency';
+import { createJobs, type Jobs } from './jobs';
+import { createEngineMetrics, type EngineMetrics } from './metrics';
+
+export type Phase = 'data-folder' | 'database' | 'migrations' | 'projections' | 'ready';
+
+export interface EngineOptions {
+  readonly onPhase?: (phase: Phase) => void;
+  readonly logger?: Logger;
+  /** Server settings of the embedded PostgreSQL, for tests. */
+  readonly postgresSettings?: Readonly<Record<string, string>>;
+}
+
+export interface DependencyHealth {
+  readonly name: string;
+  readonly status: 'up' | 'down' | 'degraded';
+  readonly latencyMs: number;
+  readonly detail?: Text;
+}
+
+export interface Health {
+  readonly ready: boolean;
+  readonly dependencies: readonly DependencyHealth[];
+}
+
+/** Everything below HTTP, put together once: who wants to write or ask without a server uses it as it is. */
+export interface Engine {
+  readonly config: Config;
+  readonly logger: Logger;
+  /** Absolute; ours alone while the engine is open. */
+  readonly dataDir: string;
+  readonly log: EventLog;
+  readonly projections: Projections;
+  readonly readModels: ReadModels;
+  readonly observations: Observations;
+  readonly feeds: FeedTally;
+  readonly jobs: Jobs;
+  readonly idempotency: Idempotency;
+  readonly metrics: EngineMetrics;
+  /** Each dependency, asked now, within two seconds. */
+  health(): Promise<Health>;
+  /** Resolves, with a line for a person, when the engine can't go on (its PostgreSQL died); never rejects. */
+  readonly failed: Promise<Text>;
+  /** Drains in order: jobs, projections, log, database, data folder. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+const HEALTH_MS = 2_000;
+/** What a step of closing may take before the next one begins without it. */
+const CLOSE_MS = 10_000;
+/** Rebuilds and imports run long; each of their statements doesn't. */
+const STATEMENT_MS = 30_000;
+
+/**
+ * Opens the data folder, its PostgreSQL (or the one of DATABASE_URL), brings the schema up to date and starts the projections.
+ * What was opened is closed again when a later step fails.
+ * @throws PlatformError data folder in use, no space, PostgreSQL won't start …
+ */
+export const startEngine = async (config: Config, options: EngineOptions = {}): Promise<Engine> => {
+  const logger = options.logger ?? createLogger({ level: config.logLevel, program: 'serve' });
+  const phase = options.onPhase ?? (() => undefined);
+  const closers: { name: string; close: () => Promise<unknown> }[] = [];
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> =>
+    (closing ??= (async () => {
+      for (const { name, close: step } of closers.reverse())
+        await withDeadline(CLOSE_MS, step(), `closing ${name}`).catch((err: unknown) => logger.warn({ err, name }, 'a step of closing failed'));
+    })());
+
+  try {
+    phase('data-folder');
+    const claim = await claimDataFolder(config.dataDir);
+    closers.push({ name: 'data folder', close: claim.release });
+
+    phase('database');
+    let fail: (text: Text) => void = () => undefined;
+    const failed = new Promise<Text>((resolve) => (fail = resolve));
+    let url = config.databaseUrl;
+    let dead: Text | undefined;
+    if (url === undefined) {
+      const embedded = await startEmbeddedPostgres({
+        dataDir: claim.dir,
+        log: (line) => logger.info({ reason: line }, 'embedded PostgreSQL'),
+        settings: options.postgresSettings,
+      });
+      closers.push({ name: 'embedded PostgreSQL', close: embedded.stop });
+      void embedded.exited.then(({ expected, code, signal, lastLine }) => {
+        if (expected || closing) return;
+        const how = signal ?? `exit ${code}`;
+        dead = {
+          zh: `内嵌 PostgreSQL 意外退出(${how}):${lastLine};已提交的数据不受影响,请重新启动本程序`,
+          en: `the embedded PostgreSQL ended unexpectedly (${how}): ${lastLine}; nothing committed is lost, start this program again`,
+        };
+        logger.fatal({ reason: how }, 'the embedded PostgreSQL ended unexpectedly');
+        fail(dead);
+      });
+      url = embedded.url;
+    }
+    const pool = (name: string, max: number, statementTimeoutMs = STATEMENT_MS): SqlClient => {
+      const sql = connect(url, { max, applicationName: `vigil-${name}`, statementTimeoutMs });
+      closers.push({ name: `${name} pool`, close: () => sql.end({ timeout: 5 }) });
+      return sql;
+    };
+
+    phase('migrations');
+    const projectionSql = pool('projections', 4, 0); // a rebuild's statements are as long as its tables
+    await migrate(projectionSql, [...LOG_MIGRATIONS, ...PROJECTION_MIGRATIONS, ...API_MIGRATIONS]);
+
+    const metrics = createEngineMetrics();
+    const logSql = pool('log', 8);
+    const apiSql = pool('api', 8);
+    const bareLog = createPostgresLog({ sql: logSql });
+    closers.push({ name: 'log', close: bareLog.close });
+    const log = metrics.observe(bareLog);
+
+    const { timeZone } = config;
+    const projections = createProjections({ sql: projectionSql, log, timeZone, logger });
+    const observations = createObservations({ sql: apiSql, log, timeZone });
+    const idempotency = createIdempotency(apiSql, logger);
+    closers.push({ name: 'idempotency', close: async () => idempotency.close() });
+    await idempotency.release();
+    phase('projections');
+    if (config.roles.includes('projector')) {
+      await projections.start();
+      closers.push({ name: 'projections', close: projections.stop });
+    }
+    metrics.watch(projections);
+    closers.push({ name: 'metrics', close: async () => metrics.close() });
+    await mkdir(join(claim.dir, 'uploads'), { recursive: true, mode: 0o700 });
+    const jobs = await createJobs({ dir: join(claim.dir, 'jobs'), logger });
+    closers.push({ name: 'jobs', close: jobs.close });
+
+    const timed = async (name: string, ask: () => Promise<Omit<DependencyHealth, 'name' | 'latencyMs'>>): Promise<DependencyHealth> => {
+      const began = performance.now();
+      const answer = await withDeadline(HEALTH_MS, ask(), name).catch(() => ({
+        status: 'down' as const,
+        detail: { zh: `${name} 在 ${HEALTH_MS} 毫秒内没有回答`, en: `${name} did not answer within ${HEALTH_MS} ms` },
+      }));
+      return { name, ...answer, latencyMs: Math.round((performance.now() - began) * 10) / 10 };
+    };
+    const health = async (): Promise<Health> => {
+      const dependencies = await Promise.all([
+        timed('postgresql', async () => {
+          if (dead) return { status: 'down', detail: dead };
+          await log.head();
+          return { status: 'up' };
+        }),
+        timed('projections', async () => projectionHealth(await projections.status())),
+      ]);
+      // A halted projection still lets every write in, and a restart wouldn't heal it: degraded, not unready.
+      return { ready: closing === undefined && dependencies.every(({ status }) => status !== 'down'), dependencies };
+    };
+
+    phase('ready');
+    return {
+      config,
+      logger,
+      dataDir: claim.dir,
+      log,
+      projections,
+      readModels: createReadModels({ sql: apiSql }),
+      observations,
+      feeds: createFeedTally(log),
+      jobs,
+      idempotency,
+      metrics,
+      health,
+      failed,
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+};
+
+const projectionHealth = (all: readonly ProjectionStatus[]): Omit<DependencyHealth, 'name' | 'latencyMs'> => {
+  const halted = all.filter(({ state }) => state === 'halted');
+  if (halted.length === 0) return { status: 'up' };
+  const [first] = halted;
+  return {
+    status: 'degraded',
+    detail: {
+      zh: `投影 ${halted.map(({ name }) => name).join('、')} 停在位置 ${first!.problem?.position ?? first!.position}:${first!.problem?.message ?? ''}`,
+      en: `projection ${halted.map(({ name }) => name).join(', ')} halted at position ${first!.problem?.position ?? first!.position}: ${first!.problem?.message ?? ''}`,
+    },
+  };
+};

@@ -1,0 +1,83 @@
+import type { AppendOutcome, AppendRequest, AtomicOutcome, EventLog } from '@vigil/event-log';
+import { createMetrics } from '@vigil/platform';
+import type { Projections } from '@vigil/projections';
+import { Counter, Gauge, Histogram } from 'prom-client';
+
+export interface EngineMetrics {
+  /** Prometheus text, with the projections asked now. */
+  text(): Promise<{ type: string; body: string }>;
+  http(method: string, route: string, status: number, seconds: number): void;
+  readonly inFlight: { inc(): void; dec(): void };
+  /** The same log, counting what is appended. */
+  observe(log: EventLog): EventLog;
+  watch(projections: Projections): void;
+  jobs(queued: number, running: number): void;
+  close(): void;
+}
+
+/** The engine's own registry: process figures (event-loop delay among them), HTTP, log, projections, jobs. */
+export const createEngineMetrics = (): EngineMetrics => {
+  const registry = createMetrics({ processMetrics: true });
+  const registers = [registry];
+  const http = new Histogram({
+    name: 'vigil_http_request_duration_seconds',
+    help: 'HTTP requests by method, route and status',
+    labelNames: ['method', 'route', 'status'],
+    buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+    registers,
+  });
+  const inFlight = new Gauge({ name: 'vigil_http_requests_in_flight', help: 'HTTP requests being answered', registers });
+  const events = new Counter({ name: 'vigil_log_appended_events_total', help: 'Events appended by this process', registers });
+  const appends = new Histogram({
+    name: 'vigil_log_append_duration_seconds',
+    help: 'From the request to append until it is durable, waiting included',
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 15],
+    registers,
+  });
+  const waiting = new Gauge({ name: 'vigil_log_append_queue', help: 'Append requests waiting or in flight', registers });
+  const jobs = new Gauge({ name: 'vigil_jobs', help: 'Jobs by state', labelNames: ['state'], registers });
+  const lagEvents = new Gauge({ name: 'vigil_projection_lag_events', help: 'Events not yet projected', labelNames: ['projection'], registers });
+  const lagSeconds = new Gauge({ name: 'vigil_projection_lag_seconds', help: 'Age of the oldest event not yet projected', labelNames: ['projection'], registers });
+  const halted = new Gauge({ name: 'vigil_projection_halted', help: '1 when the projection met an event it cannot apply', labelNames: ['projection'], registers });
+  let watched: Projections | undefined;
+
+  const counted = async <T>(requests: readonly AppendRequest[], append: () => Promise<T>, outcomes: (answer: T) => readonly (AppendOutcome | AtomicOutcome)[]): Promise<T> => {
+    waiting.inc(requests.length);
+    const end = appends.startTimer();
+    try {
+      const answer = await append();
+      let sum = 0;
+      outcomes(answer).forEach(({ kind }, index) => (sum += kind === 'appended' ? requests[index]!.events.length : 0));
+      if (sum > 0) events.inc(sum);
+      return answer;
+    } finally {
+      end();
+      waiting.dec(requests.length);
+    }
+  };
+
+  return {
+    text: async () => {
+      for (const { name, state, ...at } of (await watched?.status().catch(() => [])) ?? []) {
+        lagEvents.set({ projection: name }, at.lagEvents);
+        lagSeconds.set({ projection: name }, at.lagSeconds);
+        halted.set({ projection: name }, state === 'halted' ? 1 : 0);
+      }
+      return { type: registry.contentType, body: await registry.metrics() };
+    },
+    http: (method, route, status, seconds) => http.observe({ method, route, status: String(status) }, seconds),
+    inFlight,
+    observe: (log) => ({
+      ...log,
+      append: (request) => counted([request], () => log.append(request), (outcome) => [outcome]),
+      appendMany: (requests) => counted(requests, () => log.appendMany(requests), (outcomes) => outcomes),
+      appendAtomic: (requests) => counted(requests, () => log.appendAtomic(requests), (outcomes) => outcomes),
+    }),
+    watch: (projections) => (watched = projections),
+    jobs: (queued, running) => {
+      jobs.set({ state: 'queued' }, queued);
+      jobs.set({ state: 'running' }, running);
+    },
+    close: () => registry.clear(),
+  };
+};

@@ -1,0 +1,38 @@
+import nx from '@nx/eslint-plugin';
+import tseslint from 'typescript-eslint';
+
+/** Who may import whom: the house's rules, enforced. */
+const may = (sourceTag, ...onlyDependOnLibsWithTags) => ({ sourceTag, onlyDependOnLibsWithTags });
+
+export default tseslint.config(
+  { ignores: ['**/dist/**', '**/node_modules/**', '.nx/**', '.bench/**', '.vigil/**'] },
+  ...tseslint.configs.recommended,
+  {
+    files: ['**/*.ts'],
+    plugins: { '@nx': nx },
+    rules: {
+      '@nx/enforce-module-boundaries': [
+        'error',
+        {
+          allow: [],
+          depConstraints: [
+            may('lib:vocabulary'),
+            may('lib:statistics'),
+            may('lib:domain', 'lib:vocabulary'),
+            may('lib:platform', 'lib:vocabulary'),
+            may('lib:event-log', 'lib:vocabulary', 'lib:platform', 'lib:testing'),
+            may('lib:projections', 'lib:vocabulary', 'lib:domain', 'lib:event-log', 'lib:platform', 'lib:testing'),
+            may('lib:indicators', 'lib:vocabulary', 'lib:statistics', 'lib:projections', 'lib:platform', 'lib:testing'),
+            may('lib:feeds', 'lib:vocabulary', 'lib:domain', 'lib:event-log', 'lib:platform', 'lib:testing'),
+            may('lib:testing', 'lib:vocabulary', 'lib:domain', 'lib:event-log', 'lib:platform'),
+            may('app:server', 'lib:vocabulary', 'lib:domain', 'lib:event-log', 'lib:projections', 'lib:indicators', 'lib:feeds', 'lib:platform', 'lib:testing'),
+            may('app:cli', 'app:server', 'lib:vocabulary', 'lib:statistics', 'lib:platform', 'lib:domain', 'lib:event-log', 'lib:projections', 'lib:indicators', 'lib:feeds', 'lib:testing'),
+          ],
+        },
+      ],
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      'no-console': 'error',
+    },
+  },
+  { files: ['**/*.{cjs,js,mjs}'], rules: { '@typescript-eslint/no-require-imports': 'off' } },
+);

@@ -1,0 +1,65 @@
+/** The answer of `/observations`, as JSON carries it. Positions are text: they pass 2^53. */
+import type { Problem } from '@vigil/vocabulary';
+import type { DimensionName } from '../query/dimensions';
+
+/** A normal, P provisional, E estimated, U unreliable, M missing (SDMX's OBS_STATUS). */
+export type ObservationStatus = 'A' | 'P' | 'E' | 'U' | 'M';
+/** F free, C suppressed, N not for publication (SDMX's CONF_STATUS). */
+export type Confidentiality = 'F' | 'C' | 'N';
+
+/** `low` and `high` in the row's unit, `level` as a fraction; `high` may be open. */
+export interface ConfidenceInterval {
+  readonly level: number;
+  readonly low: number;
+  readonly high: number | null;
+  readonly method: string;
+}
+
+export interface ObservationRow extends Readonly<Partial<Record<DimensionName, string>>> {
+  readonly dx: string;
+  readonly pe: string;
+  readonly ou: string;
+  readonly value: number | null;
+  readonly unit: string;
+  /** The weighted total when the query asked for weights. */
+  readonly num: number | null;
+  readonly den: number | null;
+  /** Records behind a weighted `num`. */
+  readonly n?: number | null;
+  readonly ci: ConfidenceInterval | null;
+  readonly status: ObservationStatus;
+  readonly conf: Confidentiality;
+  /** Why there is no value, or why it is doubtful: `missing-denominator`, `too-few-events`, … */
+  readonly reason?: string;
+}
+
+export interface DefinitionUsed {
+  readonly code: string;
+  readonly version: number;
+  /** Of `definitionHash`. */
+  readonly hash: string;
+  readonly name: { readonly zh: string; readonly en: string };
+}
+
+export interface ObservationMeta {
+  /** The instant that the answer speaks of, RFC 3339 in UTC. */
+  readonly asOf: string;
+  readonly position: string;
+  readonly lagSeconds: number;
+  readonly standard: string;
+  readonly definitions: readonly DefinitionUsed[];
+  readonly populationVersion: string | null;
+  /** What was hidden and by which rule; null: nothing, on purpose. */
+  readonly suppression: unknown;
+  /** What the reader can mend, such as a missing denominator and the request that fills it. */
+  readonly problems: readonly Problem[];
+  /** Of `formatObservationQuery`. */
+  readonly query: string;
+  /** The columns between `ou` and `value`, in the order asked. */
+  readonly dimensions: readonly DimensionName[];
+}
+
+export interface ObservationAnswer {
+  readonly data: readonly ObservationRow[];
+  readonly meta: ObservationMeta;
+}
