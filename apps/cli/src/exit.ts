@@ -1,3 +1,5 @@
+import { language, say } from './language';
+
 /** What the shell is told: api.md, "Command line". */
 export const EXIT = { done: 0, partly: 1, usage: 2, unreachable: 3, refused: 4, interrupted: 130 } as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
@@ -35,3 +37,22 @@ export class Failure extends Error {
     super(message);
   }
 }
+
+const detailText = (detail: ProblemItem['detail']): string => (typeof detail === 'object' ? detail[language()] : (detail ?? ''));
+
+/** One line per reason: where, what, what would be right. */
+export const problemLines = (problem: ProblemDocument): string[] => {
+  const items = (problem.errors ?? []).slice(0, 10).map((item) => {
+    const where =
+      item.row !== undefined
+        ? `${say('第', 'row ')}${item.row}${say(' 行', '')}${item.column ? ` ${item.column}` : ''}`
+        : (item.parameter ?? item.pointer ?? '');
+    const allowed = item.allowed?.length
+      ? say(`可用:${item.allowed.slice(0, 12).join('、')}`, `allowed: ${item.allowed.slice(0, 12).join(', ')}`)
+      : '';
+    const meant = item.suggestion ? say(`是否为 ${item.suggestion}?`, `did you mean ${item.suggestion}?`) : '';
+    return `  ${[where && `${where}:`, detailText(item.detail) || item.code, meant || allowed].filter(Boolean).join(' ')}`;
+  });
+  const more = (problem.errors?.length ?? 0) - items.length;
+  return [...items, ...(more > 0 ? [say(`  … 另有 ${more} 项`, `  … ${more} more`)] : [])];
+};

@@ -1,5 +1,5 @@
 import { openAsStream } from './upload';
-import { EXIT, Failure, type ProblemDocument, type ProblemItem } from './exit';
+import { EXIT, Failure, type ProblemDocument } from './exit';
 import { language, say } from './language';
 
 /** HTTP against one Vigil: api.md's shapes in, values or a `Failure` out. */
@@ -27,20 +27,6 @@ export interface ServerEvent {
 
 const DEADLINE_MS = 120_000;
 
-const detailText = (detail: ProblemItem['detail']): string => (typeof detail === 'object' ? detail[language] : (detail ?? ''));
-
-/** One line per reason: where, what, what would be right. */
-export const problemLines = (problem: ProblemDocument): string[] => {
-  const items = (problem.errors ?? []).slice(0, 10).map((item) => {
-    const where = item.row !== undefined ? `${say('第', 'row ')}${item.row}${say(' 行', '')}${item.column ? ` ${item.column}` : ''}` : (item.parameter ?? item.pointer ?? '');
-    const allowed = item.allowed?.length ? say(`可用:${item.allowed.slice(0, 12).join('、')}`, `allowed: ${item.allowed.slice(0, 12).join(', ')}`) : '';
-    const meant = item.suggestion ? say(`是否为 ${item.suggestion}?`, `did you mean ${item.suggestion}?`) : '';
-    return `  ${[where && `${where}:`, detailText(item.detail) || item.code, meant || allowed].filter(Boolean).join(' ')}`;
-  });
-  const more = (problem.errors?.length ?? 0) - items.length;
-  return [...items, ...(more > 0 ? [say(`  … 另有 ${more} 项`, `  … ${more} more`)] : [])];
-};
-
 const failureOf = async (response: Response, url: string): Promise<Failure> => {
   const text = await response.text().catch(() => '');
   const problem = parseProblem(text);
@@ -63,7 +49,9 @@ const parseProblem = (text: string): ProblemDocument | undefined => {
 export const unreachable = (url: string, error: unknown): Failure => {
   const cause = (error as { cause?: { code?: string; message?: string } } | undefined)?.cause;
   const timedOut = (error as Error | undefined)?.name === 'TimeoutError';
-  const why = timedOut ? say('超时', 'timed out') : (cause?.code ?? cause?.message ?? String((error as Error | undefined)?.message ?? error));
+  const why = timedOut
+    ? say('超时', 'timed out')
+    : (cause?.code ?? cause?.message ?? String((error as Error | undefined)?.message ?? error));
   return new Failure(EXIT.unreachable, say(`无法连接 ${url}(${why})`, `can't reach ${url} (${why})`));
 };
 
@@ -75,7 +63,10 @@ export const createClient = (base: string): Client => {
     try {
       response = await fetch(address, {
         ...init,
-        headers: { 'accept-language': language === 'zh' ? 'zh-CN' : 'en', ...(init.headers as Record<string, string> | undefined) },
+        headers: {
+          'accept-language': language() === 'zh' ? 'zh-CN' : 'en',
+          ...(init.headers as Record<string, string> | undefined),
+        },
         signal: init.signal ?? AbortSignal.timeout(ms),
       });
     } catch (error) {
@@ -89,13 +80,17 @@ export const createClient = (base: string): Client => {
     try {
       return (text === '' ? {} : JSON.parse(text)) as T;
     } catch {
-      throw new Failure(EXIT.unreachable, say(`${url} 的应答不是 JSON:那里运行的可能不是守安`, `${url} answered something other than JSON: it may be no Vigil`));
+      throw new Failure(
+        EXIT.unreachable,
+        say(`${url} 的应答不是 JSON:那里运行的可能不是守安`, `${url} answered something other than JSON: it may be no Vigil`),
+      );
     }
   };
   return {
     url,
     send,
-    get: async <T>(path: string, { headers, ms }: Options = {}) => json<T>(await send(path, { headers: { accept: 'application/json', ...headers }, ms })),
+    get: async <T>(path: string, { headers, ms }: Options = {}) =>
+      json<T>(await send(path, { headers: { accept: 'application/json', ...headers }, ms })),
     post: async <T>(path: string, body: unknown, { headers, ms }: Options = {}) =>
       json<T>(
         await send(path, {
@@ -107,7 +102,13 @@ export const createClient = (base: string): Client => {
       ),
     upload: async <T>(path: string, fields: Readonly<Record<string, string>>, file: string, onBytes?: (sent: number) => void) => {
       const { body, contentType } = openAsStream(fields, file, onBytes);
-      const init = { method: 'POST', headers: { accept: 'application/json', 'content-type': contentType }, body, duplex: 'half', ms: 3_600_000 };
+      const init = {
+        method: 'POST',
+        headers: { accept: 'application/json', 'content-type': contentType },
+        body,
+        duplex: 'half',
+        ms: 3_600_000,
+      };
       return json<T>(await send(path, init as RequestInit & { ms: number }));
     },
     events: (path, signal) => followEvents(send, path, signal),

@@ -1,1 +1,2 @@
-export {};
+export { createProgram, main } from './main';
+export { story, type CloudEvent, type Step, type Story, type StoryOptions } from './simulate/story';

@@ -6,16 +6,19 @@ import type { Progress } from './terminal';
 /** A long piece of work on the server: api.md, "Long work". */
 export interface Job<Result> {
   readonly id: string;
-  readonly state?: string;
-  readonly status?: string;
+  readonly state: 'queued' | 'running' | 'done' | 'failed' | 'interrupted';
   readonly result?: Result;
   readonly problem?: ProblemDocument;
-  readonly [field: string]: unknown;
+}
+
+/** The answer of a 202. */
+export interface Started {
+  readonly jobId: string;
 }
 
 interface ProgressData {
   readonly done?: number;
-  readonly total?: number;
+  readonly total?: number | null;
   readonly phase?: string;
 }
 
@@ -42,15 +45,18 @@ export const followJob = async <Result, RowError = unknown>(
     } else if (event.event === 'row-error') {
       const row = parsed<RowError>(event);
       if (row !== undefined) onRow(row);
-    } else if (event.event === 'done' || event.event === 'failed') break;
+    } else if (event.event === 'done') break;
   }
   const job = await client.get<Job<Result>>(address);
-  if (job.problem || (job.state ?? job.status) === 'failed') throw jobFailure(job);
+  if (job.problem || job.state !== 'done') throw jobFailure(job);
   return job;
 };
 
 const jobFailure = ({ id, problem }: Job<unknown>): Failure => {
   const detail: unknown = problem?.detail;
-  const sentence = typeof detail === 'object' && detail !== null ? (detail as Record<string, string>)[language] : (detail as string | undefined);
+  const sentence =
+    typeof detail === 'object' && detail !== null
+      ? (detail as Record<string, string>)[language()]
+      : (detail as string | undefined);
   return new Failure(EXIT.refused, sentence ?? problem?.title ?? say(`任务 ${id} 失败`, `job ${id} failed`), problem);
 };

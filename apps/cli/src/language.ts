@@ -6,10 +6,12 @@ export const languageOf = (env: Readonly<Record<string, string | undefined>>): L
   return /^zh/i.test(set?.trim() ?? '') ? 'zh' : 'en';
 };
 
-export const language: Language = languageOf(process.env);
+let chosen: Language | undefined;
+/** Of this process. */
+export const language = (): Language => (chosen ??= languageOf(process.env));
 
 /** The sentence in the language of this process. */
-export const say = (zh: string, en: string): string => (language === 'zh' ? zh : en);
+export const say = (zh: string, en: string): string => (language() === 'zh' ? zh : en);
 
 const number = new Intl.NumberFormat('en-US');
 /** 12,345 */

@@ -11,7 +11,12 @@ export interface Observation {
   readonly num?: number | null;
   readonly den?: number | null;
   readonly n?: number;
-  readonly ci?: { readonly level: number; readonly low: number | null; readonly high: number | null; readonly method?: string } | null;
+  readonly ci?: {
+    readonly level: number;
+    readonly low: number | null;
+    readonly high: number | null;
+    readonly method?: string;
+  } | null;
   readonly status?: string;
   readonly conf?: string;
   readonly reason?: string;
@@ -26,11 +31,13 @@ export interface Answer {
     readonly lagSeconds?: number;
     readonly standard?: string;
     readonly problems?: readonly unknown[];
+    /** The columns between `ou` and `value`. */
+    readonly dimensions?: readonly string[];
     readonly [field: string]: unknown;
   };
 }
 
-const OWN = new Set(['dx', 'pe', 'ou', 'value', 'unit', 'num', 'den', 'n', 'ci', 'status', 'conf', 'reason', 'detail', 'method', 'standard', 'definition']);
+const OWN = new Set(['dx', 'pe', 'ou', 'value', 'unit', 'num', 'den', 'n', 'ci', 'status', 'conf', 'reason']);
 
 /** 1,234.5 with as many decimals as the size deserves; `–` for nothing. */
 export const figure = (value: unknown): string => {
@@ -41,13 +48,15 @@ export const figure = (value: unknown): string => {
   return whole.replaceAll(/\B(?=(\d{3})+$)/g, ',') + (fraction ? `.${fraction}` : '');
 };
 
-export const interval = (ci: Observation['ci']): string => (ci ? `${figure(ci.low)} – ${ci.high === null ? '∞' : figure(ci.high)}` : '');
+export const interval = (ci: Observation['ci']): string =>
+  ci ? `${figure(ci.low)} – ${ci.high === null ? '∞' : figure(ci.high)}` : '';
 
-const plain = (value: unknown): string => (value === null || value === undefined ? '' : typeof value === 'object' ? JSON.stringify(value) : String(value));
+const plain = (value: unknown): string =>
+  value === null || value === undefined ? '' : typeof value === 'object' ? JSON.stringify(value) : String(value);
 
 /** Head and rows of the table of an answer: the dimensions it has, then the rate with its interval, counts and status. */
-export const observationRows = (data: readonly Observation[]): { head: string[]; rows: string[][]; right: number[] } => {
-  const dimensions = [...new Set(data.flatMap((row) => Object.keys(row)))].filter((key) => !OWN.has(key) && data.some((row) => typeof row[key] !== 'object'));
+export const observationRows = ({ data, meta }: Answer): { head: string[]; rows: string[][]; right: number[] } => {
+  const dimensions = (meta.dimensions ?? [...new Set(data.flatMap((row) => Object.keys(row)))]).filter((key) => !OWN.has(key));
   const lead = ['dx', 'pe', ...(data.some((row) => row.ou !== undefined) ? ['ou'] : []), ...dimensions];
   const level = data.find((row) => row.ci)?.ci?.level;
   const percent = level === undefined ? '' : `${level <= 1 ? level * 100 : level} % `;
@@ -73,11 +82,15 @@ export const observationRows = (data: readonly Observation[]): { head: string[];
   ]);
   // An empty last column is noise.
   const bare = rows.every((row) => row.at(-1) === '');
-  return { head: bare ? head.slice(0, -1) : head, rows: bare ? rows.map((row) => row.slice(0, -1)) : rows, right: [0, 1, 2, 3].map((i) => lead.length + i) };
+  return {
+    head: bare ? head.slice(0, -1) : head,
+    rows: bare ? rows.map((row) => row.slice(0, -1)) : rows,
+    right: [0, 1, 2, 3].map((i) => lead.length + i),
+  };
 };
 
-export const observationTable = ({ data }: Answer): Promise<string> => {
-  const { head, rows, right } = observationRows(data);
+export const observationTable = (answer: Answer): Promise<string> => {
+  const { head, rows, right } = observationRows(answer);
   return table(head, rows, right);
 };
 
@@ -86,5 +99,9 @@ export const wireQuery = (text: string): string => {
   const trimmed = text.trim();
   const mark = trimmed.indexOf('?');
   const query = mark >= 0 && (mark === 0 || /^(https?:)?\/|observations/.test(trimmed)) ? trimmed.slice(mark + 1) : trimmed;
-  return query.replace(/#.*$/, '').replaceAll('+', '%2B').replaceAll(/\s*&\s*/g, '&').replaceAll(' ', '%20');
+  return query
+    .replace(/#.*$/, '')
+    .replaceAll('+', '%2B')
+    .replaceAll(/\s*&\s*/g, '&')
+    .replaceAll(' ', '%20');
 };

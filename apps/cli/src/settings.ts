@@ -7,7 +7,7 @@ import { language, say } from './language';
 export const readSettings = (over: Readonly<Record<string, string | undefined>> = {}): Config => {
   const read = readConfig({ ...process.env, ...over });
   if (read.ok) return read.value;
-  const lines = describeFaults(read.faults, language);
+  const lines = describeFaults(read.faults, language());
   throw new Failure(EXIT.usage, `${say('配置有误', 'the configuration is not valid')}:\n${lines.replaceAll(/^/gm, '  ')}`);
 };
 

@@ -67,7 +67,11 @@ export const progress = async (title: string): Promise<Progress> =>
   process.stderr.isTTY ? bar(title, process.stderr) : progressLines(title, note, () => Date.now());
 
 /** A plain table: no colours, full-width characters counted as two. Columns named in `right` hold figures. */
-export const table = async (head: readonly string[], rows: readonly (readonly string[])[], right: readonly number[] = []): Promise<string> => {
+export const table = async (
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  right: readonly number[] = [],
+): Promise<string> => {
   const { default: Table } = await import('cli-table3');
   const drawn = new Table({
     head: [...head],

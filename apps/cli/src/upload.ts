@@ -6,7 +6,11 @@ import { Readable } from 'node:stream';
 const quoted = (text: string): string => text.replaceAll('"', '%22').replaceAll('\r', '%0D').replaceAll('\n', '%0A'); // WHATWG form-data
 
 /** `multipart/form-data` with the fields first and the file read as it is sent: a file of any size takes 64 kB. */
-export const openAsStream = (fields: Readonly<Record<string, string>>, file: string, onBytes?: (sent: number) => void): { body: ReadableStream; contentType: string } => {
+export const openAsStream = (
+  fields: Readonly<Record<string, string>>,
+  file: string,
+  onBytes?: (sent: number) => void,
+): { body: ReadableStream; contentType: string } => {
   const boundary = `vigil-${randomBytes(16).toString('hex')}`;
   const parts = async function* (): AsyncGenerator<Buffer> {
     for (const [name, value] of Object.entries(fields))
@@ -21,5 +25,8 @@ export const openAsStream = (fields: Readonly<Record<string, string>>, file: str
     }
     yield Buffer.from(`\r\n--${boundary}--\r\n`);
   };
-  return { body: Readable.toWeb(Readable.from(parts())) as ReadableStream, contentType: `multipart/form-data; boundary=${boundary}` };
+  return {
+    body: Readable.toWeb(Readable.from(parts())) as ReadableStream,
+    contentType: `multipart/form-data; boundary=${boundary}`,
+  };
 };

@@ -1,22 +1,48 @@
 import { EXIT, Failure } from './exit';
 import type { Client } from './http';
-import { count, say } from './language';
+import { say } from './language';
 import type { Progress } from './terminal';
 
-const PATIENCE_MS = 600_000;
+/** A row of GET /projections. */
+export interface Projection {
+  readonly name: string;
+  readonly state: string;
+  readonly position: string | number;
+  readonly lagEvents?: number;
+  readonly lagSeconds?: number;
+}
 
-/** Waits until every read model holds the log up to `position`: a small read with `minPosition`, again while the answer is 503. */
+const PATIENCE_MS = 600_000;
+const PAUSE_MS = 100;
+
+/** Waits until every read model holds the log up to `position`; a halted one won't, and is told at once. */
 export const awaitPosition = async (client: Client, position: string, progress?: Progress): Promise<void> => {
-  const until = performance.now() + PATIENCE_MS;
-  for (;;) {
-    try {
-      await client.get(`/api/v1/communities?limit=1&minPosition=${encodeURIComponent(position)}`, { headers: { prefer: 'wait=5' } });
-      return;
-    } catch (error) {
-      if (!(error instanceof Failure) || error.problem?.status !== 503) throw error;
-      if (performance.now() > until)
-        throw new Failure(EXIT.unreachable, say(`统计在 ${PATIENCE_MS / 60_000} 分钟内未追上位置 ${position}`, `the read models didn't reach position ${position} within ${PATIENCE_MS / 60_000} minutes`), error.problem);
-      progress?.to(0, Number(position), count(Number(position)));
-    }
+  const wanted = BigInt(position);
+  let first: bigint | undefined;
+  for (const until = performance.now() + PATIENCE_MS; ; ) {
+    const { data } = await client.get<{ data: readonly Projection[] }>('/api/v1/projections');
+    const behind = data.filter((each) => BigInt(each.position) < wanted);
+    if (behind.length === 0) return;
+    const halted = behind.find(({ state }) => state === 'halted');
+    if (halted)
+      throw new Failure(
+        EXIT.unreachable,
+        say(
+          `投影 ${halted.name} 停在位置 ${halted.position};见 vigil doctor`,
+          `projection ${halted.name} halted at position ${halted.position}; see vigil doctor`,
+        ),
+      );
+    if (performance.now() > until)
+      throw new Failure(
+        EXIT.unreachable,
+        say(
+          `投影未在 ${PATIENCE_MS / 60_000} 分钟内追上位置 ${position}`,
+          `the read models didn't reach position ${position} within ${PATIENCE_MS / 60_000} minutes`,
+        ),
+      );
+    const lowest = behind.reduce((low, each) => (BigInt(each.position) < low ? BigInt(each.position) : low), wanted);
+    first ??= lowest;
+    progress?.to(Number(lowest - first), Number(wanted - first), behind[0]!.name);
+    await new Promise((done) => setTimeout(done, PAUSE_MS));
   }
 };

@@ -1,1 +1,5 @@
 export * from './table';
+export * from './mapping';
+export * from './problems';
+export { isIdentityName } from './identity';
+export * from './import';

@@ -1,7 +1,7 @@
 /** Standard populations for direct standardisation. Only the proportions matter: always divide by the sum (WHO's isn't 100,000). */
 import { nests, parseAge, type AgeRange } from './ages';
 import { isRefusal, nearest, type Label, type Refusal } from './refusal';
-import data = require('./standard-populations.json');
+import data = require('./standard-weights.json');
 
 export type WeightedBand = AgeRange & { readonly weight: number };
 export type StandardPopulation = {

@@ -3,6 +3,7 @@ import { EXIT, Failure } from '../exit';
 import { createClient, type Client } from '../http';
 import { count, say } from '../language';
 import { figure, interval, type Answer, type Observation } from '../observations';
+import { portIsFree } from '../ports';
 import { readSettings } from '../settings';
 import { COMMUNITIES } from '../simulate/district';
 import { note, out, progress, table, untilSignal } from '../terminal';
@@ -23,14 +24,23 @@ const PORTS_TRIED = 20;
 /** A made-up district in a data folder of its own: engine, server, two years of reports, the first rates, and where to look. */
 export const demo = async ({ port, serve, once, json, ...flags }: DemoOptions): Run => {
   const began = performance.now();
-  const config = readSettings({ VIGIL_DATA_DIR: process.env['VIGIL_DATA_DIR']?.trim() || FOLDER, ...(port !== undefined && { PORT: port }) });
-  const told = await storyOf(flags, config);
+  const config = readSettings({
+    VIGIL_DATA_DIR: process.env['VIGIL_DATA_DIR']?.trim() || FOLDER,
+    ...(port !== undefined && { PORT: port }),
+  });
+  const told = storyOf(flags, config);
   const signalled = untilSignal();
-  note(say(`演示数据存放在 ${config.dataDir}(与 ./.vigil 中的真实数据分开;内容均为虚构)`, `demo data goes to ${config.dataDir} (apart from real data in ./.vigil; all of it is made up)`));
+  note(
+    say(
+      `演示数据存放在 ${config.dataDir}(与 ./.vigil 中的真实数据分开;内容均为虚构)`,
+      `demo data goes to ${config.dataDir} (apart from real data in ./.vigil; all of it is made up)`,
+    ),
+  );
   const running = await startOnFreePort({ ...config, logLevel: config.logLevel ?? 'warn' });
   const stopped = signalled.then(() => running.close());
   try {
-    if ((await untilReady(running.url)) !== 'ready') throw new Failure(EXIT.unreachable, say('服务未就绪', "the server doesn't get ready"));
+    if ((await untilReady(running.url)) !== 'ready')
+      throw new Failure(EXIT.unreachable, say('服务未就绪', "the server doesn't get ready"));
     const client = createClient(running.url);
     await refuseForeignFolder(client, config.dataDir);
     note(say(`已在 ${running.url} 应答(${seconds(began)} 秒)`, `answering at ${running.url} (${seconds(began)} s)`));
@@ -41,11 +51,28 @@ export const demo = async ({ port, serve, once, json, ...flags }: DemoOptions): 
     }
     const period = lastTwelveMonths(told.last);
     const rates = await readRates(client, period);
-    if (json) out(JSON.stringify({ url: running.url, dataDir: config.dataDir, accepted: pushed.accepted, duplicates: pushed.duplicates, rejected: pushed.rejected, position: pushed.position ?? null, period, data: rates }));
+    if (json)
+      out(
+        JSON.stringify({
+          url: running.url,
+          dataDir: config.dataDir,
+          accepted: pushed.accepted,
+          duplicates: pushed.duplicates,
+          rejected: pushed.rejected,
+          position: pushed.position ?? null,
+          period,
+          data: rates,
+        }),
+      );
     else {
       out(say(`\n示范区伤害率,${period}(虚构数据)`, `\nInjury rates of the demo district, ${period} (made-up data)`));
       out(await ratesTable(rates));
-      out(say(`${count(pushed.accepted)} 条接受,${count(pushed.duplicates)} 条重复,${count(pushed.rejected)} 条拒绝;用时 ${seconds(began)} 秒`, `${count(pushed.accepted)} accepted, ${count(pushed.duplicates)} duplicates, ${count(pushed.rejected)} rejected; ${seconds(began)} s in all`));
+      out(
+        say(
+          `${count(pushed.accepted)} 条接受,${count(pushed.duplicates)} 条重复,${count(pushed.rejected)} 条拒绝;用时 ${seconds(began)} 秒`,
+          `${count(pushed.accepted)} accepted, ${count(pushed.duplicates)} duplicates, ${count(pushed.rejected)} rejected; ${seconds(began)} s in all`,
+        ),
+      );
       out(addresses(running.url, period, told.last.slice(0, 7), serve && !once));
     }
     if (serve && !once) await stopped;
@@ -71,7 +98,6 @@ const startOnFreePort = async (config: ReturnType<typeof readSettings>): Promise
 
 /** Looking first saves starting an engine only to find its port taken; `startHere` still decides. */
 const freePortFrom = async (port: number): Promise<number> => {
-  const { portIsFree } = await import('../ports');
   for (let at = port; at < port + PORTS_TRIED && at <= 65_535; at++) if (await portIsFree(at)) return at;
   return port;
 };
@@ -84,7 +110,10 @@ const refuseForeignFolder = async (client: Client, dataDir: string): Promise<voi
   if (foreign)
     throw new Failure(
       EXIT.refused,
-      say(`${dataDir} 存有其他社区(${foreign.code})的数据,演示不会写入;请去掉 VIGIL_DATA_DIR 或另指一处`, `${dataDir} holds data of other communities (${foreign.code}), and the demo doesn't write there; unset VIGIL_DATA_DIR or choose another folder`),
+      say(
+        `${dataDir} 存有其他社区(${foreign.code})的数据,演示不会写入;请去掉 VIGIL_DATA_DIR 或另指一处`,
+        `${dataDir} holds data of other communities (${foreign.code}), and the demo doesn't write there; unset VIGIL_DATA_DIR or choose another folder`,
+      ),
     );
 };
 
@@ -97,7 +126,8 @@ export const lastTwelveMonths = (last: string): string => {
 
 const readRates = async (client: Client, period: string): Promise<Observation[]> => {
   const ask = async (dimensions: string): Promise<readonly Observation[]> =>
-    (await client.get<Answer>(`/api/v1/observations?${dimensions}&dimension=pe:${period}`, { headers: { prefer: 'wait=5' } })).data;
+    (await client.get<Answer>(`/api/v1/observations?${dimensions}&dimension=pe:${period}`, { headers: { prefer: 'wait=5' } }))
+      .data;
   const bySex = await ask('dimension=dx:INC-01&dimension=ou:D-DEMO;S-01;S-02&dimension=sex:F;M');
   const others = await ask('dimension=dx:INC-01;INC-02;INC-04;INC-05;SEV-01&dimension=ou:D-DEMO;S-01;S-02');
   return [...bySex, ...others].sort((a, b) => a.dx.localeCompare(b.dx, 'en') || (a.ou ?? '').localeCompare(b.ou ?? '', 'en'));
@@ -114,7 +144,17 @@ const SEX: Readonly<Record<string, readonly [string, string]>> = { F: ['女', 'f
 
 const ratesTable = (data: readonly Observation[]): Promise<string> =>
   table(
-    [say('指标', 'indicator'), '', say('地区', 'where'), say('性别', 'sex'), say('值', 'value'), say('95% 区间', '95% interval'), say('单位', 'unit'), say('例数', 'num'), say('分母', 'den')],
+    [
+      say('指标', 'indicator'),
+      '',
+      say('地区', 'where'),
+      say('性别', 'sex'),
+      say('值', 'value'),
+      say('95% 区间', '95% interval'),
+      say('单位', 'unit'),
+      say('例数', 'num'),
+      say('分母', 'den'),
+    ],
     data.map((row) => {
       const place = COMMUNITIES.find(({ code }) => code === row.ou);
       const sex = row['sex'] as string | undefined;
@@ -138,7 +178,10 @@ const addresses = (url: string, period: string, month: string, serving: boolean)
   const example = `/api/v1/observations?dimension=dx:INC-01;INC-04&dimension=pe:${period}&dimension=ou:S-01;S-02&dimension=age`;
   const csv = example.replace('/observations?', '/observations.csv?');
   if (!serving)
-    return say(`\n再次查看:vigil demo(数据已在演示目录中,很快就绪)`, `\nTo look around: vigil demo (the data is in the demo folder already, so it is quick)`);
+    return say(
+      `\n再次查看:vigil demo(数据已在演示目录中,很快就绪)`,
+      `\nTo look around: vigil demo (the data is in the demo folder already, so it is quick)`,
+    );
   return [
     '',
     say('可打开:', 'Open:'),

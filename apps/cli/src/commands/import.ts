@@ -4,9 +4,9 @@ import { basename, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { withEngine } from '../connect';
-import { EXIT, Failure, type ExitCode, type ProblemDocument, type ProblemItem } from '../exit';
-import { problemLines, type Client } from '../http';
-import { followJob } from '../jobs';
+import { EXIT, Failure, problemLines, type ExitCode, type ProblemDocument, type ProblemItem } from '../exit';
+import type { Client } from '../http';
+import { followJob, type Started } from '../jobs';
 import { count, say } from '../language';
 import { readSettings } from '../settings';
 import { note, out, progress, table } from '../terminal';
@@ -48,7 +48,15 @@ export const importFile = async (file: string, options: ImportOptions): Run => {
     // The file as a whole was refused: the promised last line comes all the same, with the reason.
     if (options.json && error instanceof Failure && error.exitCode === EXIT.refused) {
       note(`${error.message}`);
-      out(JSON.stringify({ accepted: 0, duplicates: 0, rejected: 0, position: null, problem: error.problem ?? { detail: error.message } }));
+      out(
+        JSON.stringify({
+          accepted: 0,
+          duplicates: 0,
+          rejected: 0,
+          position: null,
+          problem: error.problem ?? { detail: error.message },
+        }),
+      );
       return EXIT.refused;
     }
     throw error;
@@ -57,11 +65,13 @@ export const importFile = async (file: string, options: ImportOptions): Run => {
 
 const checkFile = async (file: string): Promise<number> => {
   const found = await stat(file).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') throw new Failure(EXIT.usage, say(`没有文件 ${file}`, `there is no file ${file}`));
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR')
+      throw new Failure(EXIT.usage, say(`没有文件 ${file}`, `there is no file ${file}`));
     if (error.code === 'EACCES') throw new Failure(EXIT.refused, say(`无权读取 ${file}`, `${file} may not be read`));
     throw error;
   });
-  if (found.isDirectory()) throw new Failure(EXIT.usage, say(`${file} 是文件夹;请给出一个文件`, `${file} is a folder; name one file`));
+  if (found.isDirectory())
+    throw new Failure(EXIT.usage, say(`${file} 是文件夹;请给出一个文件`, `${file} is a folder; name one file`));
   if (!found.isFile()) throw new Failure(EXIT.usage, say(`${file} 不是普通文件`, `${file} is no regular file`));
   if (found.size === 0) throw new Failure(EXIT.refused, say(`${file} 是空文件`, `${file} is empty`));
   return found.size;
@@ -74,7 +84,9 @@ const importInto = async (client: Client, file: string, size: number, options: I
     ...(options.dryRun && { dryRun: 'true' }),
   };
   const sending = await progress(say('上传', 'sending'));
-  const { id } = await client.upload<{ id: string }>('/api/v1/imports', fields, file, (sent) => sending.to(sent, size)).finally(() => sending.end());
+  const { jobId: id } = await client
+    .upload<Started>('/api/v1/imports', fields, file, (sent) => sending.to(sent, size))
+    .finally(() => sending.end());
 
   const problems: ProblemItem[] = [];
   const bar = await progress(options.dryRun ? say('试导入', 'checking') : say('导入', 'importing'));
@@ -82,34 +94,48 @@ const importInto = async (client: Client, file: string, size: number, options: I
     if (problems.length < SHOWN) problems.push(row);
   }).finally(() => bar.end());
   const result: ImportResult = job.result ?? { accepted: 0, duplicates: 0, rejected: 0 };
-  const listed = (job.result as { problems?: readonly ProblemItem[] } | undefined)?.problems ?? (job['problems'] as readonly ProblemItem[] | undefined) ?? [];
 
   if (options.wait && result.position !== undefined && result.position !== null) {
     const waiting = await progress(say('等待统计就绪', 'waiting for the read models'));
     await awaitPosition(client, String(result.position), waiting).finally(() => waiting.end());
   }
-  await report(client, id, file, result, problems.length > 0 ? problems : listed, options);
+  await report(client, id, file, result, problems, options);
   return importExit(result);
 };
 
-const report = async (client: Client, id: string, file: string, result: ImportResult, problems: readonly ProblemItem[], options: ImportOptions): Promise<void> => {
+const report = async (
+  client: Client,
+  id: string,
+  file: string,
+  result: ImportResult,
+  problems: readonly ProblemItem[],
+  options: ImportOptions,
+): Promise<void> => {
   const { accepted, duplicates, rejected } = result;
   // With --json stdout ends with the one line; what a person would read goes to stderr.
   const tell = options.json ? note : out;
   tell(
     await table(
-      [options.dryRun ? say('会接受', 'would accept') : say('接受', 'accepted'), say('重复', 'duplicates'), say('拒绝', 'rejected'), say('合计', 'rows')],
+      [
+        options.dryRun ? say('会接受', 'would accept') : say('接受', 'accepted'),
+        say('重复', 'duplicates'),
+        say('拒绝', 'rejected'),
+        say('合计', 'rows'),
+      ],
       [[accepted, duplicates, rejected, accepted + duplicates + rejected].map(count)],
       [0, 1, 2, 3],
     ),
   );
   if (rejected > 0) {
     for (const line of problemLines({ errors: problems.slice(0, SHOWN) } satisfies ProblemDocument)) tell(line);
-    if (rejected > problems.length) tell(say(`  … 共 ${count(rejected)} 行被拒绝`, `  … ${count(rejected)} rows were rejected in all`));
+    if (rejected > problems.length)
+      tell(say(`  … 共 ${count(rejected)} 行被拒绝`, `  … ${count(rejected)} rows were rejected in all`));
     const saved = resolve(options.errors ?? `${basename(file)}.errors.csv`);
     try {
       await saveErrors(client, id, saved);
-      tell(say(`被拒绝的行已存入 ${saved}:改正后可再次导入`, `the rejected rows are in ${saved}: mend them and import that file`));
+      tell(
+        say(`被拒绝的行已存入 ${saved}:改正后可再次导入`, `the rejected rows are in ${saved}: mend them and import that file`),
+      );
     } catch (error) {
       note(say(`未能写出 ${saved}:${(error as Error).message}`, `couldn't write ${saved}: ${(error as Error).message}`));
     }

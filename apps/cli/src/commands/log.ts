@@ -33,7 +33,13 @@ const cut = (text: string, most: number): string => (text.length > most ? `${tex
 
 /** One event on one line: position, when recorded, type, stream and revision, the start of its content. */
 export const eventLine = ({ position, recordedAt, type, stream, revision, data }: LogEvent): string =>
-  [String(position).padStart(8), recordedAt ?? '', (type ?? '').padEnd(22), `${stream ?? ''}@${revision ?? '?'}`, cut(JSON.stringify(data) ?? '', DATA_WIDTH)]
+  [
+    String(position).padStart(8),
+    recordedAt ?? '',
+    (type ?? '').padEnd(22),
+    `${stream ?? ''}@${revision ?? '?'}`,
+    cut(JSON.stringify(data) ?? '', DATA_WIDTH),
+  ]
     .join('  ')
     .trimEnd();
 
@@ -43,7 +49,8 @@ export const tail = async ({ after, limit, follow, json }: TailOptions): Run => 
   return withEngine(
     readSettings(),
     async (client) => {
-      const print = (events: readonly LogEvent[]): void => events.forEach((event) => out(json ? JSON.stringify(event) : eventLine(event)));
+      const print = (events: readonly LogEvent[]): void =>
+        events.forEach((event) => out(json ? JSON.stringify(event) : eventLine(event)));
       let last = after ?? '0';
       if (after === undefined) {
         const events = await lastEvents(client, most);
@@ -66,7 +73,8 @@ export const tail = async ({ after, limit, follow, json }: TailOptions): Run => 
   );
 };
 
-const page = (client: Client, after: string, limit: number): Promise<Page> => client.get<Page>(`/api/v1/events?after=${encodeURIComponent(after)}&limit=${limit}`);
+const page = (client: Client, after: string, limit: number): Promise<Page> =>
+  client.get<Page>(`/api/v1/events?after=${encodeURIComponent(after)}&limit=${limit}`);
 
 /** The newest `most` events: the log is read forwards only, so pages go by until the last is in hand. */
 const lastEvents = async (client: Client, most: number): Promise<readonly LogEvent[]> => {
@@ -82,6 +90,12 @@ const lastEvents = async (client: Client, most: number): Promise<readonly LogEve
 export const wholeNumber = (text: string, option: string, least: number, most: number): number => {
   const n = /^\d{1,16}$/.test(text) ? Number(text) : NaN;
   if (!(n >= least && n <= most))
-    throw new Failure(EXIT.usage, say(`${option} 应为 ${least} 到 ${most} 的整数,而不是“${text}”`, `${option} is a whole number from ${least} to ${most}, not "${text}"`));
+    throw new Failure(
+      EXIT.usage,
+      say(
+        `${option} 应为 ${least} 到 ${most} 的整数,而不是“${text}”`,
+        `${option} is a whole number from ${least} to ${most}, not "${text}"`,
+      ),
+    );
   return n;
 };

@@ -46,7 +46,10 @@ const metaLine = ({ asOf, position, lagSeconds, standard }: Answer['meta']): str
 export const problemText = (problem: unknown): string => {
   if (typeof problem !== 'object' || problem === null) return String(problem);
   const { detail, code, request, remedy } = problem as { detail?: unknown; code?: string; request?: unknown; remedy?: unknown };
-  const sentence = typeof detail === 'object' && detail !== null ? say((detail as { zh?: string }).zh ?? '', (detail as { en?: string }).en ?? '') : detail;
+  const sentence =
+    typeof detail === 'object' && detail !== null
+      ? say((detail as { zh?: string }).zh ?? '', (detail as { en?: string }).en ?? '')
+      : detail;
   const mend = request ?? remedy;
   const text = [sentence ?? code, mend && (typeof mend === 'string' ? mend : JSON.stringify(mend))].filter(Boolean).join(' → ');
   return text || JSON.stringify(problem);

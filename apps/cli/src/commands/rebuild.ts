@@ -1,6 +1,6 @@
 import { withEngine } from '../connect';
 import { EXIT } from '../exit';
-import { followJob } from '../jobs';
+import { followJob, type Started } from '../jobs';
 import { count, say } from '../language';
 import { readSettings } from '../settings';
 import { out, progress } from '../terminal';
@@ -15,11 +15,20 @@ interface Rebuilt {
 /** Folds the log anew into one read model, or all. */
 export const rebuild = (projection: string | undefined, { json }: JsonOption): Run =>
   withEngine(readSettings(), async (client) => {
-    const { id } = await client.post<{ id: string }>('/api/v1/projections/rebuild', { ...(projection && { projection }) });
+    const path =
+      projection === undefined ? '/api/v1/projections/rebuild' : `/api/v1/projections/${encodeURIComponent(projection)}/rebuild`;
+    const { jobId } = await client.post<Started>(path, {});
     const bar = await progress(say('重建', 'rebuilding'));
-    const job = await followJob<{ rebuilt?: readonly Rebuilt[] } | readonly Rebuilt[]>(client, id, bar).finally(() => bar.end());
-    const rebuilt = (Array.isArray(job.result) ? job.result : (job.result as { rebuilt?: readonly Rebuilt[] })?.rebuilt) ?? [];
+    const job = await followJob<{ projections: readonly Rebuilt[] }>(client, jobId, bar).finally(() => bar.end());
+    const rebuilt = job.result?.projections ?? [];
     if (json) out(JSON.stringify({ rebuilt }));
-    else for (const { name, events, seconds } of rebuilt) out(say(`${name}:${count(events)} 个事件,${seconds.toFixed(1)} 秒`, `${name}: ${count(events)} events in ${seconds.toFixed(1)} s`));
+    else
+      for (const { name, events, seconds } of rebuilt)
+        out(
+          say(
+            `${name}:${count(events)} 个事件,${seconds.toFixed(1)} 秒`,
+            `${name}: ${count(events)} events in ${seconds.toFixed(1)} s`,
+          ),
+        );
     return EXIT.done;
   });

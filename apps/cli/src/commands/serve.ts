@@ -19,7 +19,10 @@ export const serve = async ({ port, role, json }: ServeOptions): Run => {
   const running = await starting;
   try {
     if ((await untilReady(running.url)) !== 'ready')
-      throw new Failure(EXIT.unreachable, say(`${running.url} 已启动但未就绪:见日志`, `${running.url} was started but doesn't get ready: see the log`));
+      throw new Failure(
+        EXIT.unreachable,
+        say(`${running.url} 已启动但未就绪:见日志`, `${running.url} was started but doesn't get ready: see the log`),
+      );
     out(json ? JSON.stringify({ url: running.url }) : `listening on ${running.url}`);
     await signalled;
   } finally {
@@ -27,4 +30,3 @@ export const serve = async ({ port, role, json }: ServeOptions): Run => {
   }
   return EXIT.done;
 };
-

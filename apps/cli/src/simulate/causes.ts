@@ -176,7 +176,8 @@ export const CAUSES: Readonly<Record<Cause, CauseShape>> = {
 export const CAUSE_CODES = Object.keys(CAUSES) as readonly Cause[];
 
 /** Which of the seven rates applies. */
-export const rateBand = (age: number): number => (age < 5 ? 0 : age < 15 ? 1 : age < 25 ? 2 : age < 45 ? 3 : age < 65 ? 4 : age < 75 ? 5 : 6);
+export const rateBand = (age: number): number =>
+  age < 5 ? 0 : age < 15 ? 1 : age < 25 ? 2 : age < 45 ? 3 : age < 65 ? 4 : age < 75 ? 5 : 6;
 
 export const isRoad = (cause: Cause): boolean => cause === '1' || cause === '2';
 
@@ -184,7 +185,8 @@ export const isRoad = (cause: Cause): boolean => cause === '1' || cause === '2';
 export const placeWeights = (cause: Cause, age: number, works: boolean): Readonly<Record<string, number>> => {
   if (isRoad(cause)) return { '5': 96, '3': 2, '7': 1, '9': 1 };
   if (cause === '9') return { '9': 60, '1': age < 5 ? 40 : 5, '4': 25, '8': 10 };
-  if (cause === '7') return age < 15 || age >= 65 ? { '1': 90, '3': 4, '6': 6 } : { '1': 55, '6': 22, '7': works ? 30 : 14, '3': 4 };
+  if (cause === '7')
+    return age < 15 || age >= 65 ? { '1': 90, '3': 4, '6': 6 } : { '1': 55, '6': 22, '7': works ? 30 : 14, '3': 4 };
   if (age < 5) return { '1': 78, '3': 14, '2': 2, '6': 4, '5': 2 };
   if (age < 15) return { '3': 48, '1': 28, '4': 12, '5': 7, '6': 3, '9': 2 };
   if (age < 25) return { '3': 22, '1': 20, '4': 16, '5': 12, '7': works ? 26 : 14, '6': 12, '9': 3 };

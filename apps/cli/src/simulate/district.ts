@@ -10,7 +10,10 @@ export const COMMUNITIES = [
 ] as const;
 
 /** Persons in 2020, share added each year, and how many per 10,000 are in each five-year band 0–4 … 80–84, 85+ (men, women). */
-const UNITS: Record<Unit, { readonly persons: number; readonly growth: number; readonly men: readonly number[]; readonly women: readonly number[] }> = {
+const UNITS: Record<
+  Unit,
+  { readonly persons: number; readonly growth: number; readonly men: readonly number[]; readonly women: readonly number[] }
+> = {
   'S-01': {
     persons: 60_000,
     growth: 0.006,

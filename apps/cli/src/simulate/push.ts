@@ -41,10 +41,16 @@ export const pushStory = async (client: Client, { steps, events }: Story, progre
       else position = later(position, answer.position);
     } else if (step.kind === 'population') {
       if (known.has(step.community) && (await hasPopulation(client, step.community, step.body.year))) continue;
-      const answer = await client.post<{ position?: string | number }>(`/api/v1/communities/${step.community}/populations`, step.body, { headers: { 'idempotency-key': keyOf(step) } });
+      const answer = await client.post<{ position?: string | number }>(
+        `/api/v1/communities/${step.community}/populations`,
+        step.body,
+        { headers: { 'idempotency-key': keyOf(step) } },
+      );
       position = later(position, answer.position);
     } else {
-      const answer = await client.post<Answer>(`/api/v1/feeds/${step.feed}/events`, step.events, { headers: { 'content-type': 'application/cloudevents-batch+json' } });
+      const answer = await client.post<Answer>(`/api/v1/feeds/${step.feed}/events`, step.events, {
+        headers: { 'content-type': 'application/cloudevents-batch+json' },
+      });
       for (const key of ['accepted', 'duplicates', 'rejected'] as const) total[key] += answer[key];
       for (const result of answer.results) {
         position = later(position, result.position);
@@ -56,9 +62,14 @@ export const pushStory = async (client: Client, { steps, events }: Story, progre
   return { ...total, ...(position !== undefined && { position }), problems };
 };
 
-const registered = async (client: Client, step: Extract<Step, { kind: 'community' }>): Promise<'before' | { position?: string | number }> => {
+const registered = async (
+  client: Client,
+  step: Extract<Step, { kind: 'community' }>,
+): Promise<'before' | { position?: string | number }> => {
   try {
-    return await client.post<{ position?: string | number }>('/api/v1/communities', step.body, { headers: { 'idempotency-key': keyOf(step) } });
+    return await client.post<{ position?: string | number }>('/api/v1/communities', step.body, {
+      headers: { 'idempotency-key': keyOf(step) },
+    });
   } catch (error) {
     if (error instanceof Failure && error.exitCode === EXIT.refused && error.problem?.status === 409) return 'before';
     throw error;
@@ -68,8 +79,10 @@ const registered = async (client: Client, step: Extract<Step, { kind: 'community
 /** Whether a year's people were recorded by an earlier run: recording them again would add an event that says nothing new. */
 const hasPopulation = async (client: Client, community: string, year: number): Promise<boolean> => {
   try {
-    const { data } = await client.get<{ data: readonly { year: number }[] }>(`/api/v1/communities/${community}/populations`);
-    return data.some((each) => each.year === year);
+    const { populationYears = [] } = await client.get<{ populationYears?: readonly number[] }>(
+      `/api/v1/communities/${community}`,
+    );
+    return populationYears.includes(year);
   } catch (error) {
     if (error instanceof Failure && error.exitCode === EXIT.refused) return false;
     throw error;

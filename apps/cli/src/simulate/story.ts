@@ -24,7 +24,11 @@ export interface CloudEvent {
 
 export type Step =
   | { readonly kind: 'community'; readonly body: (typeof COMMUNITIES)[number] }
-  | { readonly kind: 'population'; readonly community: Unit; readonly body: { readonly year: number; readonly cells: readonly Cell[]; readonly source: string } }
+  | {
+      readonly kind: 'population';
+      readonly community: Unit;
+      readonly body: { readonly year: number; readonly cells: readonly Cell[]; readonly source: string };
+    }
   | { readonly kind: 'events'; readonly feed: Feed; readonly events: readonly CloudEvent[] };
 
 export interface StoryOptions {
@@ -142,14 +146,25 @@ const blankOr = (luck: Chance, blank: number, odd: number, code: string): { syst
 const tell = (luck: Chance, draft: Draft, feed: Feed, number: number, seed: number): Timed[] => {
   const { unit, cause, age, minute } = draft;
   const clinic = feed === 'clinic-01';
-  const month = fromDayNumber(Math.floor(minute / MINUTES)).slice(0, 7).replace('-', '');
+  const month = fromDayNumber(Math.floor(minute / MINUTES))
+    .slice(0, 7)
+    .replace('-', '');
   const recordId = `${seed}-${month}-${String(number).padStart(4, '0')}`;
   const source = `/feeds/${feed}`;
   const letter = clinic ? 'c1' : 'p1';
   const envelope = (type: CloudEvent['type'], step: string, at: number, data: CloudEvent['data'], subject = recordId): Timed => ({
     at,
     feed,
-    event: { specversion: '1.0', type: `${type}`, source, id: `${letter}-${subject}-${step}`, subject, time: utc(at), datacontenttype: 'application/json', data },
+    event: {
+      specversion: '1.0',
+      type: `${type}`,
+      source,
+      id: `${letter}-${subject}-${step}`,
+      subject,
+      time: utc(at),
+      datacontenttype: 'application/json',
+      data,
+    },
   });
 
   const other: Unit = unit === 'S-01' ? 'S-02' : 'S-01';
@@ -170,7 +185,11 @@ const tell = (luck: Chance, draft: Draft, feed: Feed, number: number, seed: numb
   const day = fromDayNumber(Math.floor(minute / MINUTES));
   const lateDeath = died && luck.holds(0.5);
   const diedAfter = lateDeath ? 1 + luck.below(25) : 0;
-  const vehicle = luck.pick(cause === '1' ? { car: 42, 'e-bike': 26, motorcycle: 14, van: 8, pedestrian: 10 } : { 'e-bike': 58, bicycle: 32, pedestrian: 10 });
+  const vehicle = luck.pick(
+    cause === '1'
+      ? { car: 42, 'e-bike': 26, motorcycle: 14, van: 8, pedestrian: 10 }
+      : { 'e-bike': 58, bicycle: 32, pedestrian: 10 },
+  );
   const wheels = vehicle === 'e-bike' || vehicle === 'motorcycle' || vehicle === 'bicycle';
   const worn = luck.holds(vehicle === 'car' || vehicle === 'van' ? 0.66 : 0.48) ? 'yes' : 'no';
   const amended = luck.holds(0.03) ? luck.pick({ mechanism: 35, place: 20, age: 20, residence: 15, occurredAt: 10 }) : undefined;
@@ -207,12 +226,17 @@ const tell = (luck: Chance, draft: Draft, feed: Feed, number: number, seed: numb
       bodyPart: card(luck.pick(CAUSES[cause].bodyPart)),
     }),
     disposition: blankOr(luck, 0.008, 0.002, lateDeath ? '4' : disposition),
-    severity: clinic ? { scale: 'NISS3', value: ['minor', 'moderate', 'severe'][severity]! } : { scale: 'GA16', value: died && !lateDeath ? 'fatal' : ['none', 'minor', 'severe'][severity]! },
+    severity: clinic
+      ? { scale: 'NISS3', value: ['minor', 'moderate', 'severe'][severity]! }
+      : { scale: 'GA16', value: died && !lateDeath ? 'fatal' : ['none', 'minor', 'severe'][severity]! },
     ...(died && !lateDeath && { daysToDeath: 0 }),
     ...(isRoad(cause) && {
       transport: {
         mode: vehicle,
-        role: vehicle === 'pedestrian' ? 'pedestrian' : luck.pick(wheels ? { rider: 88, passenger: 12 } : { driver: 62, passenger: 38 }),
+        role:
+          vehicle === 'pedestrian'
+            ? 'pedestrian'
+            : luck.pick(wheels ? { rider: 88, passenger: 12 } : { driver: 62, passenger: 38 }),
         ...(wheels ? { helmet: worn } : vehicle !== 'pedestrian' ? { seatBelt: worn } : {}),
       },
     }),
@@ -223,19 +247,41 @@ const tell = (luck: Chance, draft: Draft, feed: Feed, number: number, seed: numb
   const told = [envelope('org.vigil.injury.reported.v1', '1', known, first)];
   const later = (days: number): number => known + days * MINUTES + luck.below(600);
   if (luck.holds(0.007))
-    return [...told, envelope('org.vigil.injury.retracted.v1', '2', later(1 + luck.below(30)), { recordId, reason: luck.pick({ 'entered twice': 3, 'not an injury': 1 }) })];
+    return [
+      ...told,
+      envelope('org.vigil.injury.retracted.v1', '2', later(1 + luck.below(30)), {
+        recordId,
+        reason: luck.pick({ 'entered twice': 3, 'not an injury': 1 }),
+      }),
+    ];
   if (lateDeath) {
-    const replaces = { disposition: card('5'), daysToDeath: diedAfter, ...(!clinic && { severity: { scale: 'GA16', value: 'fatal' } }) };
+    const replaces = {
+      disposition: card('5'),
+      daysToDeath: diedAfter,
+      ...(!clinic && { severity: { scale: 'GA16', value: 'fatal' } }),
+    };
     told.push(envelope('org.vigil.injury.corrected.v1', '2', later(diedAfter), { recordId, replaces, reason: 'died later' }));
   } else if (amended)
     told.push(
-      envelope('org.vigil.injury.corrected.v1', '2', later(2 + luck.below(40)), { recordId, replaces: { [amended]: truth[amended] }, reason: 'checked against the file' }),
+      envelope('org.vigil.injury.corrected.v1', '2', later(2 + luck.below(40)), {
+        recordId,
+        replaces: { [amended]: truth[amended] },
+        reason: 'checked against the file',
+      }),
     );
   if (clinic && !died && luck.holds(severity === 0 ? 0.05 : 0.2)) {
     const again = later(3 + luck.below(18));
     const revisit = `${recordId}-v2`;
     const { daysToDeath: _none, ...rest } = first;
-    told.push(envelope('org.vigil.injury.reported.v1', '1', again, { ...rest, recordId: revisit, knownAt: shanghai(again), visit: 'follow-up' }, revisit));
+    told.push(
+      envelope(
+        'org.vigil.injury.reported.v1',
+        '1',
+        again,
+        { ...rest, recordId: revisit, knownAt: shanghai(again), visit: 'follow-up' },
+        revisit,
+      ),
+    );
   }
   return told;
 };

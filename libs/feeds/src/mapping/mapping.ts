@@ -1,5 +1,5 @@
 /** Mappings are data: which column of a sender's table is which field of ours. `compile.ts` turns one into a function. */
-import { nearest, type AxisName } from '@vigil/vocabulary';
+import { nearest } from '@vigil/vocabulary';
 import { z } from 'zod';
 import { normalName } from '../identity';
 import { FileFault } from '../table';
@@ -124,5 +124,3 @@ export const resembling = (header: readonly string[]): Mapping | undefined => {
     .filter(({ hits }) => hits > 0);
   return scored.reduce<(typeof scored)[number] | undefined>((best, next) => (!best || next.score > best.score ? next : best), undefined)?.mapping;
 };
-
-export type CodedAxis = AxisName;

@@ -7,7 +7,7 @@ export type ObservationStatus = 'A' | 'P' | 'E' | 'U' | 'M';
 /** F free, C suppressed, N not for publication (SDMX's CONF_STATUS). */
 export type Confidentiality = 'F' | 'C' | 'N';
 
-/** `low` and `high` in the row's unit, `level` as a fraction; `high` may be open. */
+/** `low` and `high` in the row's unit, `level` in per cent; `high` may be open. */
 export interface ConfidenceInterval {
   readonly level: number;
   readonly low: number;

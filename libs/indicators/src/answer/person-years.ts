@@ -1,0 +1,125 @@
+import { nests, yearShares, type AgeRange, type Period } from '@vigil/vocabulary';
+import type { CommunityTree, OuTarget } from './communities';
+
+export interface PopulationRow {
+  readonly community: string;
+  readonly year: number;
+  readonly sex: string;
+  readonly ageFrom: number;
+  readonly ageTo: number | null;
+  readonly residency: string | null;
+  readonly persons: number;
+}
+
+/** Whose person-years: absent fields don't restrict. */
+export interface PeopleFilter {
+  readonly sexes?: readonly string[];
+  /** Distinct ranges; a person may be in any of them. */
+  readonly ages?: readonly AgeRange[];
+  readonly residencies?: readonly string[];
+}
+
+export interface PersonYears {
+  readonly value: number;
+  /** Communities that have neither a population of their own for a year nor one below them. */
+  readonly missing: readonly string[];
+}
+
+/** Why there is no figure. */
+export interface NoPersonYears {
+  readonly reason: 'missing-denominator' | 'age-cells-do-not-nest';
+  readonly community: string;
+  readonly year: number;
+}
+
+type Answer = { readonly ok: true; readonly value: PersonYears } | { readonly ok: false; readonly why: NoPersonYears };
+
+/**
+ * Person-years: each calendar year's mid-year population times the share of the year that the period takes.
+ * A community's own population stands for all below it; where it has none, its children's are added up.
+ */
+export const personYearsOf = (tree: CommunityTree, rows: readonly PopulationRow[]) => {
+  const cells = new Map<string, PopulationRow[]>();
+  for (const row of rows) {
+    const key = `${row.year} ${row.community}`;
+    const list = cells.get(key);
+    if (list) list.push(row);
+    else cells.set(key, [row]);
+  }
+  const memo = new Map<string, Answer>();
+
+  /** Of one community's own cells those that speak of the people asked for, each person once. */
+  const own = (list: readonly PopulationRow[], filter: PeopleFilter, community: string, year: number): Answer => {
+    const { sexes, ages, residencies } = filter;
+    // Totals and their parts may both be recorded: parts where there are any, else the totals.
+    const bySex = list.some((cell) => cell.sex !== 'total');
+    const whole = list.some((cell) => cell.residency === null);
+    let value = 0;
+    let met = false;
+    for (const cell of list) {
+      if (sexes ? !sexes.includes(cell.sex) : bySex && cell.sex === 'total') continue;
+      if (residencies ? !residencies.includes(cell.residency ?? '') : whole && cell.residency !== null) continue;
+      if (ages) {
+        const range = { from: cell.ageFrom, to: cell.ageTo };
+        const inside = ages.some((age) => nests(range, age));
+        if (!inside && ages.some((age) => (age.to === null || cell.ageFrom <= age.to) && (cell.ageTo === null || age.from <= cell.ageTo)))
+          return { ok: false, why: { reason: 'age-cells-do-not-nest', community, year } };
+        if (!inside) continue;
+      }
+      met = true;
+      value += cell.persons;
+    }
+    return met ? { ok: true, value: { value, missing: [] } } : { ok: false, why: { reason: 'missing-denominator', community, year } };
+  };
+
+  const persons = (community: string, year: number, filter: PeopleFilter, key: string): Answer => {
+    const at = `${community} ${year} ${key}`;
+    const before = memo.get(at);
+    if (before) return before;
+    const list = cells.get(`${year} ${community}`);
+    let answer: Answer;
+    if (list) answer = own(list, filter, community, year);
+    else {
+      const children = tree.children(community).map((child) => persons(child, year, filter, key));
+      const clash = children.find((child) => !child.ok && child.why.reason !== 'missing-denominator');
+      const known = children.flatMap((child) => (child.ok ? [child.value] : []));
+      if (clash) answer = clash;
+      else if (known.length === 0) answer = { ok: false, why: { reason: 'missing-denominator', community, year } };
+      else
+        answer = {
+          ok: true,
+          value: {
+            value: known.reduce((sum, child) => sum + child.value, 0),
+            missing: [...known.flatMap((child) => child.missing), ...children.flatMap((child) => (child.ok ? [] : [child.why.community]))],
+          },
+        };
+    }
+    memo.set(at, answer);
+    return answer;
+  };
+
+  return (target: OuTarget, period: Period, filter: PeopleFilter): Answer => {
+    const key = JSON.stringify([filter.sexes, filter.ages?.map(({ id }) => id), filter.residencies]);
+    let value = 0;
+    const missing = new Set<string>();
+    let none: NoPersonYears | undefined;
+    let met = false;
+    for (const { year, share } of yearShares(period)) {
+      for (const community of target.tops) {
+        const answer = persons(community, year, filter, key);
+        if (!answer.ok) {
+          if (answer.why.reason === 'age-cells-do-not-nest') return answer;
+          none ??= answer.why;
+          missing.add(answer.why.community);
+          continue;
+        }
+        met = true;
+        value += answer.value.value * share;
+        for (const code of answer.value.missing) missing.add(code);
+      }
+      // A year without any population can't be left out of a longer period: the rate would come out too high.
+      if (target.tops.every((community) => !persons(community, year, filter, key).ok)) return { ok: false, why: none! };
+    }
+    return met ? { ok: true, value: { value, missing: [...missing] } } : { ok: false, why: none ?? { reason: 'missing-denominator', community: target.tops[0] ?? target.ou, year: Number(period.start.slice(0, 4)) } };
+  };
+};
