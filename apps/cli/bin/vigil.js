@@ -18,5 +18,7 @@ if (existsSync(source)) {
 function run({ main }) {
   void main(process.argv.slice(2)).then((code) => {
     process.exitCode = code;
+    // Whatever was left open must not keep a finished command from ending.
+    setTimeout(() => process.exit(code), 5_000).unref();
   });
 }

@@ -4,15 +4,6 @@ import { createClient, type Client } from './http';
 import { language, say } from './language';
 import { note } from './terminal';
 
-/** What the CLI needs of @vigil/server, which is loaded only when no server answers: it is most of a start. */
-interface ServerModule {
-  startEngine(config: Config, options?: { onPhase?: (phase: string) => void }): Promise<Engine>;
-  startServer(engine: Engine, options: { port: number }): Promise<{ readonly url: string; close(): Promise<void> }>;
-}
-interface Engine {
-  close(): Promise<void>;
-}
-
 export interface Connection {
   readonly client: Client;
   /** The engine runs in this process, on this data folder. */
@@ -37,7 +28,7 @@ export const whoAnswers = async (url: string, ms = 3_000): Promise<Answer> => {
   }
 };
 
-const STARTING_MS = 60_000;
+const STARTING_MS = 15_000;
 
 /** Waits while a Vigil at `url` is starting. */
 export const untilReady = async (url: string, ms = STARTING_MS): Promise<Answer> => {
@@ -86,38 +77,33 @@ export const connectEngine = async (config: Config, options: { readonly quiet?: 
   return { client: createClient(own), inProcess: true, close };
 };
 
+/** Loaded only when a server is to run in this process: it is most of a start. */
+// eslint-disable-next-line @typescript-eslint/no-require-imports -- `import()` would give TypeScript another module than swc-node runs
+export const loadServer = () => require('@vigil/server') as typeof import('@vigil/server');
+
 export interface Running {
   readonly url: string;
+  /** Rejects, with the line for a person, when the engine can't go on; never resolves. */
+  readonly failed: Promise<never>;
   close(): Promise<void>;
 }
 
 /** Engine and server in this process. A fault of the machine becomes one clear line with `exitCode`. */
-export const startHere = async (
-  config: Config,
-  port: number,
-  exitCode: ExitCode = EXIT.unreachable,
-  onPhase?: (phase: string) => void,
-): Promise<Running> => {
-  const started: (() => Promise<void>)[] = [];
-  let closing: Promise<void> | undefined;
-  const close = (): Promise<void> =>
-    (closing ??= (async () => {
-      for (const each of started.reverse()) await each();
-    })());
+export const startHere = async (config: Config, port: number, exitCode: ExitCode = EXIT.unreachable): Promise<Running> => {
   try {
-    const { startEngine, startServer } = (await import('@vigil/server')) as unknown as ServerModule;
-    const engine = await startEngine(config, { ...(onPhase && { onPhase }) });
-    started.push(() => engine.close());
-    const server = await startServer(engine, { port });
-    started.push(() => server.close());
-    return { url: server.url, close };
+    const server = await loadServer().startServer(config, { port });
+    const failed = server.failed.then((detail) => {
+      throw new Failure(EXIT.unreachable, detail[language()]);
+    });
+    failed.catch(() => undefined); // told where somebody waits for it
+    return { url: server.url, failed, close: server.close };
   } catch (error) {
-    await close().catch(() => undefined);
     throw startFailure(error, exitCode, port);
   }
 };
 
-const startFailure = (error: unknown, exitCode: ExitCode, port: number): unknown => {
+/** A start that failed, as one line. */
+export const startFailure = (error: unknown, exitCode: ExitCode, port: number): unknown => {
   if (error instanceof PlatformError) return new Failure(exitCode, error.detail[language()]);
   const code = (error as NodeJS.ErrnoException).code;
   if (code === 'EADDRINUSE')

@@ -16,7 +16,6 @@ export interface ProblemDocument {
 }
 export interface ProblemItem {
   readonly pointer?: string;
-  readonly parameter?: string;
   readonly row?: number;
   readonly column?: string;
   readonly code?: string;
@@ -40,19 +39,27 @@ export class Failure extends Error {
 
 const detailText = (detail: ProblemItem['detail']): string => (typeof detail === 'object' ? detail[language()] : (detail ?? ''));
 
-/** One line per reason: where, what, what would be right. */
+/** One line per reason: where, what, what would be right. A lone reason that repeats the detail adds only what would be right. */
 export const problemLines = (problem: ProblemDocument): string[] => {
-  const items = (problem.errors ?? []).slice(0, 10).map((item) => {
+  const items = (problem.errors ?? []).slice(0, 10).flatMap((item) => {
+    const said = detailText(item.detail) || item.code;
+    const again = said === problem.detail;
+    const column = item.column ? ` ${item.column}` : '';
     const where =
       item.row !== undefined
-        ? `${say('第', 'row ')}${item.row}${say(' 行', '')}${item.column ? ` ${item.column}` : ''}`
-        : (item.parameter ?? item.pointer ?? '');
-    const allowed = item.allowed?.length
-      ? say(`可用:${item.allowed.slice(0, 12).join('、')}`, `allowed: ${item.allowed.slice(0, 12).join(', ')}`)
-      : '';
-    const meant = item.suggestion ? say(`是否为 ${item.suggestion}?`, `did you mean ${item.suggestion}?`) : '';
-    return `  ${[where && `${where}:`, detailText(item.detail) || item.code, meant || allowed].filter(Boolean).join(' ')}`;
+        ? say(`第 ${item.row} 行${column}:`, `row ${item.row}${column}:`)
+        : item.pointer
+          ? `${item.pointer}:`
+          : '';
+    const allowed = item.allowed?.slice(0, 12) ?? [];
+    const right = item.suggestion
+      ? say(`(是否为 ${item.suggestion}?)`, `(did you mean ${item.suggestion}?)`)
+      : allowed.length > 0
+        ? say(`(可用:${allowed.join('、')})`, `(allowed: ${allowed.join(', ')})`)
+        : '';
+    const line = (again ? [right] : [where, said, right]).filter(Boolean).join(' ');
+    return line ? [`  ${line}`] : [];
   });
-  const more = (problem.errors?.length ?? 0) - items.length;
-  return [...items, ...(more > 0 ? [say(`  … 另有 ${more} 项`, `  … ${more} more`)] : [])];
+  const more = (problem.errors?.length ?? 0) - 10;
+  return [...new Set(items), ...(more > 0 ? [say(`  … 另有 ${more} 项`, `  … ${more} more`)] : [])];
 };

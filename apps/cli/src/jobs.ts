@@ -30,7 +30,7 @@ const parsed = <T>(event: ServerEvent): T | undefined => {
   }
 };
 
-/** Follows a job to its end and answers with the job as it then is; `onRow` hears of each refused row. */
+/** Follows a job to its end, good or bad, and answers with the job as it then is; `onRow` hears of each refused row. */
 export const followJob = async <Result, RowError = unknown>(
   client: Client,
   id: string,
@@ -47,12 +47,16 @@ export const followJob = async <Result, RowError = unknown>(
       if (row !== undefined) onRow(row);
     } else if (event.event === 'done') break;
   }
-  const job = await client.get<Job<Result>>(address);
-  if (job.problem || job.state !== 'done') throw jobFailure(job);
-  return job;
+  return client.get<Job<Result>>(address);
 };
 
-const jobFailure = ({ id, problem }: Job<unknown>): Failure => {
+/** The result of a job that was done; else why it wasn't, thrown. */
+export const resultOf = <Result>(job: Job<Result>): Result => {
+  if (job.state !== 'done' || job.result === undefined) throw jobFailure(job);
+  return job.result;
+};
+
+export const jobFailure = ({ id, problem }: Job<unknown>): Failure => {
   const detail: unknown = problem?.detail;
   const sentence =
     typeof detail === 'object' && detail !== null

@@ -4,8 +4,10 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { main } from './main';
 
-// The command as it is run, in a process of its own: exit code, stdout, stderr.
+// Usage faults in this process, since a start takes half a second; the rest as it is run, in a process of its own.
+jest.setTimeout(60_000);
 
 const launcher = join(__dirname, '../bin/vigil.js');
 let folder: string;
@@ -29,9 +31,27 @@ const vigil = (args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<En
     child.on('close', (code) => done({ code, out, err }));
   });
 
+/** The same in this process, in English. */
+const here = async (args: readonly string[], env: NodeJS.ProcessEnv): Promise<Ended> => {
+  const before = { ...process.env };
+  Object.assign(process.env, { VIGIL_LANG: 'en' }, env);
+  let [out, err] = ['', ''];
+  const spies = [
+    jest.spyOn(process.stdout, 'write').mockImplementation((text) => Boolean((out += String(text)))),
+    jest.spyOn(process.stderr, 'write').mockImplementation((text) => Boolean((err += String(text)))),
+  ];
+  try {
+    const code = await main(args);
+    return { code, out, err };
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+    process.env = before;
+  }
+};
+
 const CLOSED = { VIGIL_URL: 'http://127.0.0.1:9' };
 
-test.concurrent.each<[string, readonly string[], NodeJS.ProcessEnv, number, RegExp]>([
+test.each<[string, readonly string[], NodeJS.ProcessEnv, number, RegExp]>([
   ['an unknown command', ['nope'], {}, 2, /unknown command 'nope'/],
   ['an unknown option', ['serve', '--prot', '1'], {}, 2, /unknown option '--prot'/],
   ['no query', ['query'], {}, 2, /missing required argument 'query'/],
@@ -50,15 +70,22 @@ test.concurrent.each<[string, readonly string[], NodeJS.ProcessEnv, number, RegE
   ],
   ['what comes later', ['snapshot', 'take', '--of', 'C1'], {}, 2, /not in this version/],
   ['nobody at VIGIL_URL', ['query', 'dimension=dx:INC-01'], CLOSED, 3, /nothing answers at http:\/\/127\.0\.0\.1:9/],
-  ['nobody at VIGIL_URL, in Chinese', ['rebuild'], { ...CLOSED, VIGIL_LANG: 'zh' }, 3, /没有应答/],
-  ['a usage fault in Chinese', ['import', 'x.csv'], { LANG: 'zh_CN.UTF-8' }, 2, /错误:缺少必需的选项/],
 ])('%s', async (_, args, env, code, said) => {
-  const ended = await vigil(args, env);
+  const ended = await here(args, env);
   expect(ended).toMatchObject({ code, out: '' });
   expect(ended.err).toMatch(said);
 });
 
-test.concurrent('version and help go to stdout', async () => {
+test('in Chinese, and the code reaches the shell', async () => {
+  const [usage, nobody] = await Promise.all([
+    vigil(['import', 'x.csv'], { LANG: 'zh_CN.UTF-8' }),
+    vigil(['rebuild'], { ...CLOSED, VIGIL_LANG: 'zh' }),
+  ]);
+  expect(usage).toMatchObject({ code: 2, out: '', err: expect.stringContaining('错误:缺少必需的选项') });
+  expect(nobody).toMatchObject({ code: 3, out: '', err: expect.stringContaining('没有应答') });
+});
+
+test('version and help go to stdout', async () => {
   expect(await vigil(['--version'])).toEqual({ code: 0, out: '0.1.0\n', err: '' });
   const help = await vigil(['import', '--help'], { VIGIL_LANG: 'zh' });
   expect(help).toMatchObject({ code: 0, err: '' });

@@ -126,7 +126,7 @@ export const createProgram = (done: Done): Command => {
     .argument('<file>', say('要导入的文件', 'the file'))
     .requiredOption(
       '--mapping <name>',
-      say('映射:neiss、stats19、niss-card、population …', 'mapping: neiss, stats19, niss-card, population …'),
+      say('映射:niss-card、neiss-under2、population …', 'mapping: niss-card, neiss-under2, population …'),
     )
     .option('--community <code>', say('记录所属的社区', 'community of the records'))
     .option('--dry-run', say('只检查,不写入', 'check only, write nothing'))

@@ -122,13 +122,13 @@ test('reasons on a line each, with what would be right', () =>
       errors: [
         { row: 12, column: 'sex', code: 'unknown-code', detail: 'no such sex', allowed: ['F', 'M'] },
         { pointer: '/dx', code: 'unknown-indicator', detail: { zh: '没有', en: 'no indicator INC-99' }, suggestion: 'INC-01' },
-        ...Array.from({ length: 10 }, () => ({ code: 'x' })),
+        ...Array.from({ length: 10 }, (_, i) => ({ code: `x${i}` })),
       ],
     }),
   ).toEqual(
     expect.arrayContaining([
-      '  row 12 sex: no such sex allowed: F, M',
-      '  /dx: no indicator INC-99 did you mean INC-01?',
+      '  row 12 sex: no such sex (allowed: F, M)',
+      '  /dx: no indicator INC-99 (did you mean INC-01?)',
       '  … 2 more',
     ]),
   ));

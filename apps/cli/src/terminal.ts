@@ -6,8 +6,11 @@ export const out = (text: string): void => void process.stdout.write(`${text}\n`
 /** Everything for the person watching: stderr. */
 export const note = (text: string): void => void process.stderr.write(`${text}\n`);
 
+let quieted = false;
 /** A reader such as `head` that leaves early is no fault of ours. */
 export const quietBrokenPipes = (): void => {
+  if (quieted) return;
+  quieted = true;
   for (const stream of [process.stdout, process.stderr])
     stream.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EPIPE') process.exit(process.exitCode ?? 0);

@@ -8,6 +8,7 @@ export interface Projection {
   readonly name: string;
   readonly state: string;
   readonly position: string | number;
+  readonly head: string | number;
   readonly lagEvents?: number;
   readonly lagSeconds?: number;
 }
@@ -16,7 +17,7 @@ const PATIENCE_MS = 600_000;
 const PAUSE_MS = 100;
 
 /** Waits until every read model holds the log up to `position`; a halted one won't, and is told at once. */
-export const awaitPosition = async (client: Client, position: string, progress?: Progress): Promise<void> => {
+export const awaitPosition = async (client: Client, position: string | number, progress?: Progress): Promise<void> => {
   const wanted = BigInt(position);
   let first: bigint | undefined;
   for (const until = performance.now() + PATIENCE_MS; ; ) {
@@ -45,4 +46,11 @@ export const awaitPosition = async (client: Client, position: string, progress?:
     progress?.to(Number(lowest - first), Number(wanted - first), behind[0]!.name);
     await new Promise((done) => setTimeout(done, PAUSE_MS));
   }
+};
+
+/** Waits until the read models hold all that the log holds now: an engine just started has to catch up first. */
+export const awaitHead = async (client: Client, progress?: Progress): Promise<void> => {
+  const { data } = await client.get<{ data: readonly Projection[] }>('/api/v1/projections');
+  const head = data.reduce((high, each) => (BigInt(each.head) > high ? BigInt(each.head) : high), 0n);
+  await awaitPosition(client, head.toString(), progress);
 };

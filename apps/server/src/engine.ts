@@ -13,7 +13,14 @@ import {
   type Logger,
   type SqlClient,
 } from '@vigil/platform';
-import { createProjections, createReadModels, PROJECTION_MIGRATIONS, type Projections, type ProjectionStatus, type ReadModels } from '@vigil/projections';
+import {
+  createProjections,
+  createReadModels,
+  PROJECTION_MIGRATIONS,
+  type Projections,
+  type ProjectionStatus,
+  type ReadModels,
+} from '@vigil/projections';
 import type { Text } from '@vigil/vocabulary';
 import { createFeedTally, type FeedTally } from './feed-tally';
 import { API_MIGRATIONS, createIdempotency, type Idempotency } from './http/idempotency';
@@ -82,7 +89,9 @@ export const startEngine = async (config: Config, options: EngineOptions = {}): 
   const close = (): Promise<void> =>
     (closing ??= (async () => {
       for (const { name, close: step } of closers.reverse())
-        await withDeadline(CLOSE_MS, step(), `closing ${name}`).catch((err: unknown) => logger.warn({ err, name }, 'a step of closing failed'));
+        await withDeadline(CLOSE_MS, step(), `closing ${name}`).catch((err: unknown) =>
+          logger.warn({ err, name }, 'a step of closing failed'),
+        );
     })());
 
   try {
@@ -148,7 +157,10 @@ export const startEngine = async (config: Config, options: EngineOptions = {}): 
     const jobs = await createJobs({ dir: join(claim.dir, 'jobs'), logger });
     closers.push({ name: 'jobs', close: jobs.close });
 
-    const timed = async (name: string, ask: () => Promise<Omit<DependencyHealth, 'name' | 'latencyMs'>>): Promise<DependencyHealth> => {
+    const timed = async (
+      name: string,
+      ask: () => Promise<Omit<DependencyHealth, 'name' | 'latencyMs'>>,
+    ): Promise<DependencyHealth> => {
       const began = performance.now();
       const answer = await withDeadline(HEALTH_MS, ask(), name).catch(() => ({
         status: 'down' as const,

@@ -7,13 +7,14 @@ import type { Ask, AggregateName, Payload } from './cqrs';
 import type { Engine } from './engine';
 import type { Language } from './http/problem';
 
-/** What a handler answers: a JSON `body`, or `text` or a `stream` of another type. */
+/** What a handler answers: a JSON `body`, or `text`, `content` or a `stream` of another type. */
 export interface Answer {
   readonly status: number;
   readonly body?: unknown;
   readonly text?: string;
+  readonly content?: Buffer;
   readonly stream?: Readable;
-  /** Of `text` and `stream`. */
+  /** Of what isn't `body`. */
   readonly type?: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -34,7 +35,7 @@ export interface Call<P = unknown, Q = unknown, B = unknown> {
   /** The revision of `If-Match`. */
   readonly expected?: number;
   /** Through the one command handler. */
-  decide<A extends AggregateName>(aggregate: A, id: string, commands: readonly Payload<A>[]): Promise<Result<CommandDone>>;
+  decide<A extends AggregateName>(aggregate: A, id: string, commands: readonly Payload<A>[], metadata?: Readonly<Record<string, unknown>>): Promise<Result<CommandDone>>;
   /** Through the one query handler. */
   ask: Ask;
   /** Waits until the read models hold a position. @throws HttpProblem 503 */

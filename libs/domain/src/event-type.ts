@@ -8,4 +8,8 @@ export interface EventType<Name extends string = string, Data = unknown> {
   readonly schema: ZodType<Data>;
 }
 
-export const eventType = <Name extends string, Data>(name: Name, version: number, schema: ZodType<Data>): EventType<Name, Data> => ({ name, version, schema });
+export const eventType = <Name extends string, Data>(
+  name: Name,
+  version: number,
+  schema: ZodType<Data>,
+): EventType<Name, Data> => ({ name, version, schema });

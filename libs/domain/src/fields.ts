@@ -22,13 +22,23 @@ export const text = (most: number) =>
     .trim()
     .min(1)
     .max(most)
-    .refine(isClean, say('invalid-text', '文本含有控制字符或不完整的字符', 'the text holds control characters or half a character'));
+    .refine(
+      isClean,
+      say('invalid-text', '文本含有控制字符或不完整的字符', 'the text holds control characters or half a character'),
+    );
 
 /** The code of a community, feed or frame: letters, digits, `.`, `_`, `-`; at most 64. */
-export const codeName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, say('invalid-code', '代码只能含字母、数字和 . _ -,至多 64 个字符', 'a code holds letters, digits and . _ - only, at most 64'));
+export const codeName = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
+    say('invalid-code', '代码只能含字母、数字和 . _ -,至多 64 个字符', 'a code holds letters, digits and . _ - only, at most 64'),
+  );
 
 /** `YYYY-MM-DD` that exists in the calendar. */
-export const plainDate = z.string().refine(isPlainDate, say('invalid-date', '日期应为存在的 YYYY-MM-DD', 'a date is YYYY-MM-DD and must exist'));
+export const plainDate = z
+  .string()
+  .refine(isPlainDate, say('invalid-date', '日期应为存在的 YYYY-MM-DD', 'a date is YYYY-MM-DD and must exist'));
 
 /** A plain date, or an instant with its offset. The two stay different. */
 export const dateOrInstant = z
@@ -36,7 +46,11 @@ export const dateOrInstant = z
   .max(40)
   .refine(
     (value) => (value.length === 10 ? isPlainDate(value) : parseInstant(value) !== undefined),
-    say('invalid-date', '时间应为 YYYY-MM-DD,或带时区的 YYYY-MM-DDThh:mm:ss±hh:mm,且须存在', 'a time is YYYY-MM-DD, or YYYY-MM-DDThh:mm:ss with its offset, and must exist'),
+    say(
+      'invalid-date',
+      '时间应为 YYYY-MM-DD,或带时区的 YYYY-MM-DDThh:mm:ss±hh:mm,且须存在',
+      'a time is YYYY-MM-DD, or YYYY-MM-DDThh:mm:ss with its offset, and must exist',
+    ),
   );
 
 /** A name in both languages of the product. */

@@ -83,7 +83,7 @@ export interface Subscription {
 export interface EventLog {
   /**
    * Resolves when durable. Rejects with {@link LogUnavailable} when the outcome is unknown: retry with the same ids;
-   * with a RangeError, before anything is tried, what no store could keep (no event, an id that is no UUID, NUL, half a character).
+   * with a RangeError, before anything is tried, what no store could keep (no event, an id that is no UUID, an empty text, NUL, U+001E, half a character).
    */
   append(request: AppendRequest): Promise<AppendOutcome>;
   /** Many independent requests; outcomes in order, and requests to one stream are written in order. Same meaning as `append`. */

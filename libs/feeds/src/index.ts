@@ -3,3 +3,4 @@ export * from './mapping';
 export * from './problems';
 export { isIdentityName } from './identity';
 export * from './import';
+export * from './push';

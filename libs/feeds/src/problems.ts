@@ -11,12 +11,23 @@ const quotable = (value: unknown): unknown => {
   return value === null || typeof value === 'number' || typeof value === 'boolean' ? value : undefined;
 };
 
+/** Comparing a megabyte with every candidate takes seconds, and no such word was mistyped. */
+const suggested = (word: string, candidates: readonly string[]): string | undefined =>
+  word.length <= 100 ? nearest(word, candidates) : undefined;
+
+/** Unknown fields named of one object; a hostile one has a hundred thousand. */
+const MOST_KEYS = 20;
+
 /** RFC 6901. */
 export const pointerOf = (path: readonly PropertyKey[]): string =>
   path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
 
 const at = (root: unknown, path: readonly PropertyKey[]): unknown =>
-  path.reduce<unknown>((value, part) => (typeof value === 'object' && value !== null && Object.hasOwn(value, part) ? (value as never)[part] : undefined), root);
+  path.reduce<unknown>(
+    (value, part) =>
+      typeof value === 'object' && value !== null && Object.hasOwn(value, part) ? (value as never)[part] : undefined,
+    root,
+  );
 
 /** The schema inside `optional`, `nullable`, `default` and the like. */
 export const unwrapped = (schema: Schema): Schema => {
@@ -65,12 +76,15 @@ const sentence = (issue: Issue, missing: boolean): { code: string; detail: Text 
       return { code: 'wrong-type', detail: { zh: `应为${kind.zh}`, en: `must be ${kind.en}` } };
     }
     case 'too_small': {
-      if (issue.origin === 'string' && Number(issue.minimum) === 1) return { code: 'empty', detail: { zh: '不能为空', en: 'must not be empty' } };
-      if (issue.inclusive === false) return { code: 'too-small', detail: { zh: `应大于 ${issue.minimum}`, en: `must be above ${issue.minimum}` } };
+      if (issue.origin === 'string' && Number(issue.minimum) === 1)
+        return { code: 'empty', detail: { zh: '不能为空', en: 'must not be empty' } };
+      if (issue.inclusive === false)
+        return { code: 'too-small', detail: { zh: `应大于 ${issue.minimum}`, en: `must be above ${issue.minimum}` } };
       return { code: 'too-small', detail: size(issue, String(issue.minimum), true) };
     }
     case 'too_big':
-      if (issue.inclusive === false) return { code: 'too-large', detail: { zh: `应小于 ${issue.maximum}`, en: `must be below ${issue.maximum}` } };
+      if (issue.inclusive === false)
+        return { code: 'too-large', detail: { zh: `应小于 ${issue.maximum}`, en: `must be below ${issue.maximum}` } };
       return { code: 'too-large', detail: size(issue, String(issue.maximum), false) };
     case 'invalid_format':
       return { code: 'invalid-format', detail: { zh: '格式不符', en: `not of the form asked for (${issue.format})` } };
@@ -79,7 +93,10 @@ const sentence = (issue: Issue, missing: boolean): { code: string; detail: Text 
         ? { code: 'missing-field', detail: { zh: '缺少必填字段', en: 'a required field is missing' } }
         : { code: 'unknown-code', detail: { zh: '没有这个代码', en: 'there is no such code' } };
     case 'not_multiple_of':
-      return { code: 'invalid-value', detail: { zh: `应为 ${issue.divisor} 的倍数`, en: `must be a multiple of ${issue.divisor}` } };
+      return {
+        code: 'invalid-value',
+        detail: { zh: `应为 ${issue.divisor} 的倍数`, en: `must be a multiple of ${issue.divisor}` },
+      };
     default:
       return { code: 'invalid-value', detail: { zh: '值无效', en: 'the value is not valid' } };
   }
@@ -98,7 +115,11 @@ const meant = (branches: readonly (readonly Issue[])[]): readonly Issue[] | unde
  * @param options.schema with it, an unknown field is answered with the nearest known one
  * @param options.base pointer of `root` in what the sender sent, e.g. `/data`
  */
-export const zodProblems = (error: z.ZodError | { issues: readonly unknown[] }, root: unknown, options: { schema?: unknown; base?: string } = {}): Problem[] => {
+export const zodProblems = (
+  error: z.ZodError | { issues: readonly unknown[] },
+  root: unknown,
+  options: { schema?: unknown; base?: string } = {},
+): Problem[] => {
   const { base = '' } = options;
   const schema = options.schema as Schema | undefined;
   const read = (issue: Issue, above: readonly PropertyKey[]): Problem[] => {
@@ -110,8 +131,8 @@ export const zodProblems = (error: z.ZodError | { issues: readonly unknown[] }, 
     if (ours) return [{ ...ours, ...common }];
     if (issue.code === 'unrecognized_keys') {
       const fields = fieldsAt(schema, path);
-      return issue.keys.map((key) => {
-        const suggestion = nearest(key, fields);
+      return issue.keys.slice(0, MOST_KEYS).map((key) => {
+        const suggestion = suggested(key, fields);
         const name = String(quotable(key));
         return {
           code: 'unknown-field',
@@ -131,7 +152,7 @@ export const zodProblems = (error: z.ZodError | { issues: readonly unknown[] }, 
     }
     if (issue.code === 'invalid_value') {
       const allowed = issue.values.map(String);
-      const suggestion = typeof value === 'string' ? nearest(value, allowed) : undefined;
+      const suggestion = typeof value === 'string' ? suggested(value, allowed) : undefined;
       return [{ ...sentence(issue, value === undefined), ...common, allowed, ...(suggestion !== undefined && { suggestion }) }];
     }
     return [{ ...sentence(issue, value === undefined), ...common }];

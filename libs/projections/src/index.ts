@@ -13,7 +13,12 @@ export { createReadModels, STILL_KNOWN, type CommunityRow, type ReadModels } fro
 export { factOf, type Fact } from './injury-facts/fact';
 
 /** Steps of the read models' schema, for the migration runner. */
-export const PROJECTION_MIGRATIONS = [RUNTIME_MIGRATION, COMMUNITIES_MIGRATION, INJURY_FACTS_MIGRATION, INJURY_INDEXES_MIGRATION] as const;
+export const PROJECTION_MIGRATIONS = [
+  RUNTIME_MIGRATION,
+  COMMUNITIES_MIGRATION,
+  INJURY_FACTS_MIGRATION,
+  INJURY_INDEXES_MIGRATION,
+] as const;
 
 export interface ProjectionsOptions {
   readonly sql: SqlClient;

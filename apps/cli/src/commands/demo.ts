@@ -37,7 +37,11 @@ export const demo = async ({ port, serve, once, json, ...flags }: DemoOptions): 
     ),
   );
   const running = await startOnFreePort({ ...config, logLevel: config.logLevel ?? 'warn' });
-  const stopped = signalled.then(() => running.close());
+  let interrupted = false;
+  const stopped = signalled.then(() => {
+    interrupted = true;
+    return running.close();
+  });
   try {
     if ((await untilReady(running.url)) !== 'ready')
       throw new Failure(EXIT.unreachable, say('服务未就绪', "the server doesn't get ready"));
@@ -75,8 +79,11 @@ export const demo = async ({ port, serve, once, json, ...flags }: DemoOptions): 
       );
       out(addresses(running.url, period, told.last.slice(0, 7), serve && !once));
     }
-    if (serve && !once) await stopped;
+    if (serve && !once) await Promise.race([stopped, running.failed]);
     return pushed.rejected === 0 ? EXIT.done : EXIT.partly;
+  } catch (error) {
+    if (interrupted) return EXIT.interrupted; // what failed then is the request that Ctrl-C cut off
+    throw error;
   } finally {
     await running.close();
   }
@@ -175,12 +182,13 @@ const ratesTable = (data: readonly Observation[]): Promise<string> =>
   );
 
 const addresses = (url: string, period: string, month: string, serving: boolean): string => {
+  const self = __filename.endsWith('.ts') ? 'npx vigil' : 'vigil'; // in a checkout the command isn't on the path
   const example = `/api/v1/observations?dimension=dx:INC-01;INC-04&dimension=pe:${period}&dimension=ou:S-01;S-02&dimension=age`;
   const csv = example.replace('/observations?', '/observations.csv?');
   if (!serving)
     return say(
-      `\n再次查看:vigil demo(数据已在演示目录中,很快就绪)`,
-      `\nTo look around: vigil demo (the data is in the demo folder already, so it is quick)`,
+      `\n再次查看:${self} demo(数据已在演示目录中,很快就绪)`,
+      `\nTo look around: ${self} demo (the data is in the demo folder already, so it is quick)`,
     );
   return [
     '',
@@ -192,7 +200,7 @@ const addresses = (url: string, period: string, month: string, serving: boolean)
     `  curl -s '${url}${example}'`,
     `  curl -s '${url}/api/v1/observations.csv?dimension=dx:INC-01&dimension=pe:${month}&dimension=ou:D-DEMO_CHILDREN&dimension=mechanism'`,
     `  curl -s '${url}/api/v1/events?after=0&limit=5'`,
-    `  VIGIL_URL=${url} vigil query 'dimension=dx:INC-04&dimension=pe:LAST_12_MONTHS&dimension=ou:D-DEMO'`,
+    `  VIGIL_URL=${url} ${self} query 'dimension=dx:INC-04&dimension=pe:LAST_12_MONTHS&dimension=ou:D-DEMO'`,
     '',
     say(`正在 ${url} 服务;按 Ctrl-C 结束`, `serving at ${url}; Ctrl-C ends it`),
   ].join('\n');

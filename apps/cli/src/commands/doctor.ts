@@ -296,7 +296,12 @@ const checkServer = async ({ serverUrl }: Config, answer: Awaited<ReturnType<typ
   }
 };
 
-export const judgeProjection = ({ name, state, lagEvents = 0, lagSeconds = 0 }: Omit<Projection, 'position'>): Finding => {
+export const judgeProjection = ({
+  name,
+  state,
+  lagEvents = 0,
+  lagSeconds = 0,
+}: Pick<Projection, 'name' | 'state' | 'lagEvents' | 'lagSeconds'>): Finding => {
   const check = say(`投影 ${name}`, `projection ${name}`);
   const found = say(
     `${state},滞后 ${lagEvents} 个事件,${Math.round(lagSeconds)} 秒`,

@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { withEngine } from '../connect';
 import { EXIT, Failure, problemLines, type ExitCode, type ProblemDocument, type ProblemItem } from '../exit';
 import type { Client } from '../http';
-import { followJob, type Started } from '../jobs';
+import { followJob, jobFailure, resultOf, type Started } from '../jobs';
 import { count, say } from '../language';
 import { readSettings } from '../settings';
 import { note, out, progress, table } from '../terminal';
@@ -28,6 +28,7 @@ export interface ImportResult {
   readonly rejected: number;
   /** Of the last accepted row; absent in a dry run and when nothing was accepted. */
   readonly position?: string | number | null;
+  readonly firstErrors?: readonly ProblemItem[];
 }
 
 /** 0: every row is in. 1: some were rejected. 4: none is in, and some were rejected. */
@@ -93,14 +94,18 @@ const importInto = async (client: Client, file: string, size: number, options: I
   const job = await followJob<ImportResult, ProblemItem>(client, id, bar, (row) => {
     if (problems.length < SHOWN) problems.push(row);
   }).finally(() => bar.end());
-  const result: ImportResult = job.result ?? { accepted: 0, duplicates: 0, rejected: 0 };
+  // A file that breaks off in the middle: the rows before the break are in, and counted.
+  const broken =
+    job.state !== 'done' && (job.result?.accepted ?? 0) + (job.result?.duplicates ?? 0) > 0 ? jobFailure(job) : undefined;
+  const result = broken ? job.result! : resultOf(job);
 
   if (options.wait && result.position !== undefined && result.position !== null) {
     const waiting = await progress(say('等待统计就绪', 'waiting for the read models'));
-    await awaitPosition(client, String(result.position), waiting).finally(() => waiting.end());
+    await awaitPosition(client, result.position, waiting).finally(() => waiting.end());
   }
-  await report(client, id, file, result, problems, options);
-  return importExit(result);
+  await report(client, id, file, result, problems.length > 0 ? problems : (result.firstErrors ?? []), options);
+  if (broken) note(broken.message);
+  return broken ? EXIT.partly : importExit(result);
 };
 
 const report = async (

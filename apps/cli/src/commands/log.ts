@@ -29,6 +29,7 @@ interface Page {
 }
 
 const DATA_WIDTH = 120;
+const PAGE = 1_000;
 const cut = (text: string, most: number): string => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 
 /** One event on one line: position, when recorded, type, stream and revision, the start of its content. */
@@ -62,10 +63,10 @@ export const tail = async ({ after, limit, follow, json }: TailOptions): Run => 
         last = String(data.at(-1)?.position ?? last);
       }
       while (follow) {
-        const { data } = await page(client, last, 1_000);
+        const { data } = await page(client, last, PAGE);
         print(data);
         last = String(data.at(-1)?.position ?? last);
-        if (data.length < 1_000) await new Promise((done) => setTimeout(done, 500));
+        if (data.length < PAGE) await new Promise((done) => setTimeout(done, 500));
       }
       return EXIT.done;
     },
@@ -76,14 +77,23 @@ export const tail = async ({ after, limit, follow, json }: TailOptions): Run => 
 const page = (client: Client, after: string, limit: number): Promise<Page> =>
   client.get<Page>(`/api/v1/events?after=${encodeURIComponent(after)}&limit=${limit}`);
 
-/** The newest `most` events: the log is read forwards only, so pages go by until the last is in hand. */
-const lastEvents = async (client: Client, most: number): Promise<readonly LogEvent[]> => {
-  let kept: readonly LogEvent[] = [];
-  for (let after = '0'; ; ) {
-    const { data } = await page(client, after, 10_000);
-    kept = [...kept, ...data].slice(-most);
-    if (data.length < 10_000) return kept;
-    after = String(data.at(-1)!.position);
+/**
+ * The newest `most` events. The log is read forwards only: begin a little before its head, and further back while holes in the
+ * positions leave too few.
+ */
+export const lastEvents = async (client: Client, most: number): Promise<readonly LogEvent[]> => {
+  const { data: projections } = await client.get<{ data: readonly { head: string | number }[] }>('/api/v1/projections');
+  const head = projections.reduce((high, each) => (BigInt(each.head) > high ? BigInt(each.head) : high), 0n);
+  for (let span = BigInt(most) * 2n; ; span *= 8n) {
+    const start = head > span ? head - span : 0n;
+    let kept: readonly LogEvent[] = [];
+    for (let after = String(start); ; ) {
+      const { data } = await page(client, after, PAGE);
+      kept = [...kept, ...data].slice(-most);
+      if (data.length < PAGE) break;
+      after = String(data.at(-1)!.position);
+    }
+    if (kept.length >= most || start === 0n) return kept;
   }
 };
 

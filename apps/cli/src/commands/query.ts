@@ -3,7 +3,8 @@ import { EXIT } from '../exit';
 import { say } from '../language';
 import { observationTable, wireQuery, type Answer } from '../observations';
 import { readSettings } from '../settings';
-import { note, out, writeAll } from '../terminal';
+import { note, out, progress, writeAll } from '../terminal';
+import { awaitHead } from '../wait';
 import type { JsonOption, Run } from './context';
 
 export interface QueryOptions extends JsonOption {
@@ -13,7 +14,11 @@ export interface QueryOptions extends JsonOption {
 export const query = (text: string, { csv, json }: QueryOptions): Run =>
   withEngine(
     readSettings(),
-    async (client) => {
+    async (client, { inProcess }) => {
+      if (inProcess) {
+        const waiting = await progress(say('等待统计就绪', 'waiting for the read models'));
+        await awaitHead(client, waiting).finally(() => waiting.end());
+      }
       const path = `/api/v1/observations${csv ? '.csv' : ''}?${wireQuery(text)}`;
       if (csv) {
         const { body } = await client.send(path, { headers: { accept: 'text/csv' } });

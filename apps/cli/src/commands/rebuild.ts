@@ -1,6 +1,6 @@
 import { withEngine } from '../connect';
 import { EXIT } from '../exit';
-import { followJob, type Started } from '../jobs';
+import { followJob, resultOf, type Started } from '../jobs';
 import { count, say } from '../language';
 import { readSettings } from '../settings';
 import { out, progress } from '../terminal';
@@ -20,7 +20,7 @@ export const rebuild = (projection: string | undefined, { json }: JsonOption): R
     const { jobId } = await client.post<Started>(path, {});
     const bar = await progress(say('重建', 'rebuilding'));
     const job = await followJob<{ projections: readonly Rebuilt[] }>(client, jobId, bar).finally(() => bar.end());
-    const rebuilt = job.result?.projections ?? [];
+    const rebuilt = resultOf(job).projections;
     if (json) out(JSON.stringify({ rebuilt }));
     else
       for (const { name, events, seconds } of rebuilt)

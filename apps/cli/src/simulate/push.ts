@@ -8,7 +8,7 @@ export interface Pushed {
   readonly duplicates: number;
   readonly rejected: number;
   /** Of the last thing written or found written; undefined when the story was empty. */
-  readonly position?: string;
+  readonly position?: Position;
   /** The first few refusals, as the server put them. */
   readonly problems: readonly unknown[];
 }
@@ -17,11 +17,13 @@ interface Answer {
   readonly accepted: number;
   readonly duplicates: number;
   readonly rejected: number;
-  readonly results: readonly { readonly status: string; readonly position?: string | number; readonly problem?: unknown }[];
+  readonly results: readonly { readonly status: string; readonly position?: Position; readonly problem?: unknown }[];
 }
 
-const later = (a: string | undefined, b: string | number | undefined): string | undefined =>
-  b === undefined ? a : a === undefined || BigInt(b) > BigInt(a) ? String(b) : a;
+/** As JSON has it: a number while numbers are exact, then text. */
+type Position = string | number;
+const later = (a: Position | undefined, b: Position | undefined): Position | undefined =>
+  b === undefined ? a : a === undefined || BigInt(b) > BigInt(a) ? b : a;
 
 /** Keys made of the content: a repeat of the same step is the same request. */
 const keyOf = (step: Extract<Step, { kind: 'community' | 'population' }>): string =>
@@ -32,7 +34,7 @@ export const pushStory = async (client: Client, { steps, events }: Story, progre
   const total = { accepted: 0, duplicates: 0, rejected: 0 };
   const problems: unknown[] = [];
   const known = new Set<string>();
-  let position: string | undefined;
+  let position: Position | undefined;
   let done = 0;
   for (const step of steps) {
     if (step.kind === 'community') {
@@ -41,11 +43,9 @@ export const pushStory = async (client: Client, { steps, events }: Story, progre
       else position = later(position, answer.position);
     } else if (step.kind === 'population') {
       if (known.has(step.community) && (await hasPopulation(client, step.community, step.body.year))) continue;
-      const answer = await client.post<{ position?: string | number }>(
-        `/api/v1/communities/${step.community}/populations`,
-        step.body,
-        { headers: { 'idempotency-key': keyOf(step) } },
-      );
+      const answer = await client.post<{ position?: Position }>(`/api/v1/communities/${step.community}/populations`, step.body, {
+        headers: { 'idempotency-key': keyOf(step) },
+      });
       position = later(position, answer.position);
     } else {
       const answer = await client.post<Answer>(`/api/v1/feeds/${step.feed}/events`, step.events, {
@@ -65,9 +65,9 @@ export const pushStory = async (client: Client, { steps, events }: Story, progre
 const registered = async (
   client: Client,
   step: Extract<Step, { kind: 'community' }>,
-): Promise<'before' | { position?: string | number }> => {
+): Promise<'before' | { position?: Position }> => {
   try {
-    return await client.post<{ position?: string | number }>('/api/v1/communities', step.body, {
+    return await client.post<{ position?: Position }>('/api/v1/communities', step.body, {
       headers: { 'idempotency-key': keyOf(step) },
     });
   } catch (error) {

@@ -18,20 +18,23 @@ const between = (value: number, low: number, high: number): void => {
 };
 
 describe('the same seed and end tell the same story', () => {
-  test('byte for byte', () => expect(JSON.stringify(story(OPTIONS))).toBe(JSON.stringify(told)));
+  const SHORT = { ...OPTIONS, months: 4 };
+  const short = story(SHORT);
+  const sent = new Map(eventsOf(short.steps).map((event) => [event.id, JSON.stringify(event)]));
+
+  test('byte for byte', () => expect(JSON.stringify(story(SHORT))).toBe(JSON.stringify(short)));
 
   test('another seed tells another, and no id of the two is the same', () => {
-    const ids = new Set(events.map(({ id }) => id));
-    const other = eventsOf(story({ ...OPTIONS, seed: 2 }).steps);
-    expect(other.some(({ id }) => ids.has(id))).toBe(false);
+    const other = eventsOf(story({ ...SHORT, seed: 2 }).steps);
+    expect(other.length).toBeGreaterThan(2_000);
+    expect(other.some(({ id }) => sent.has(id))).toBe(false);
   });
 
-  test('a later end and a later start send again what was sent, byte for byte, and more', () => {
-    const sent = new Map(events.map((event) => [event.id, JSON.stringify(event)]));
-    const next = eventsOf(story({ seed: 1, months: 24, until: '2026-04' }).steps);
+  test('a later end and start send what was sent again, byte for byte, and what has become known since', () => {
+    const next = eventsOf(story({ ...SHORT, until: '2026-04' }).steps);
     const again = next.filter(({ id }) => sent.has(id));
-    expect(again.length).toBeGreaterThan(14_000);
-    expect(again.every((event) => JSON.stringify(event) === sent.get(event.id))).toBe(true);
+    expect(again.length).toBeGreaterThan(1_500);
+    expect(again.filter((event) => JSON.stringify(event) !== sent.get(event.id))).toEqual([]);
     // Reported late: they happened in March, and nobody knew before April.
     expect(next.some(({ id, data }) => !sent.has(id) && String(data['occurredAt']).startsWith('2026-03'))).toBe(true);
   });

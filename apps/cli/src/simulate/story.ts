@@ -157,7 +157,7 @@ const tell = (luck: Chance, draft: Draft, feed: Feed, number: number, seed: numb
     feed,
     event: {
       specversion: '1.0',
-      type: `${type}`,
+      type,
       source,
       id: `${letter}-${subject}-${step}`,
       subject,

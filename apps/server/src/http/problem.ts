@@ -106,7 +106,7 @@ export const refusedAll = (status: number, problems: readonly ProblemItem[]): Ht
   if (!first) return new HttpProblem(status, 'invalid-request', { zh: '请求有误', en: 'the request is not valid' });
   const more = problems.length - 1;
   const detail = more === 0 ? first.detail : { zh: `${first.detail.zh}(另有 ${more} 处,见 errors)`, en: `${first.detail.en} (and ${more} more, see errors)` };
-  return new HttpProblem(status, first.code, detail, { errors: problems.slice(0, 100) });
+  return new HttpProblem(status, first.code, detail, { errors: problems.slice(0, 100), ...(status === 503 && { headers: { 'Retry-After': '1' } }) });
 };
 
 export const unavailable = (code: string, detail: Text, seconds: number, cause?: unknown): HttpProblem =>

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { HttpProblem, type Language } from './problem';
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>;
@@ -30,7 +30,7 @@ export const languageOf = (headers: Headers): Language =>
 export const traceOf = (headers: Headers): string => {
   const parent = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/.exec(header(headers, 'traceparent') ?? '')?.[1];
   const asked = header(headers, 'x-request-id');
-  return parent ?? (asked && /^[A-Za-z0-9._:-]{1,64}$/.test(asked) ? asked : randomBytes(16).toString('hex'));
+  return parent ?? (asked && /^[A-Za-z0-9._:-]{1,64}$/.test(asked) ? asked : randomUUID().replaceAll('-', ''));
 };
 
 /** `Prefer: wait=5` in milliseconds: 5 s when it isn't said, 30 s at most. */

@@ -1,4 +1,4 @@
-import { communityCommands, EXPOSURE_KINDS } from '@vigil/domain';
+import { communityCommands, EXPOSURE_KINDS, say } from '@vigil/domain';
 import { z } from 'zod';
 import { notFound } from '../http/validate';
 import { route, type Route } from '../route';
@@ -29,7 +29,7 @@ const populationBody = z
   })
   .superRefine(({ year, cells, source, exposures }, context) => {
     if (!cells && !exposures)
-      context.addIssue({ code: 'custom', message: JSON.stringify({ code: 'nothing-to-record', zh: '应有 cells 或 exposures', en: 'give cells, exposures or both' }) });
+      context.addIssue({ code: 'custom', ...say('nothing-to-record', '应有 cells 或 exposures', 'give cells, exposures or both') });
     if (!cells) return;
     const result = RecordPopulation.safeParse({ year, cells, source });
     if (!result.success) for (const issue of result.error.issues) context.addIssue(issue as never);

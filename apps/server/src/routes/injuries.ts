@@ -50,7 +50,7 @@ export const injuryRoutes: readonly Route[] = [
     handler: async ({ body, commandId, decide }) => {
       const data = { ...body, recordId: body.recordId ?? commandId };
       const id = injuryId(data.feed, data.recordId);
-      return written(id, at(id), await decide('injury', id, [{ type: 'ReportInjury', data }]));
+      return written(id, at(id), await decide('injury', id, [{ type: 'ReportInjury', data }], { feed: data.feed }));
     },
   }),
   route({

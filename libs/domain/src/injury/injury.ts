@@ -9,7 +9,10 @@ const reason = text(500);
 const decidedBy = z.enum(['automatic', 'manual']);
 
 const correction = z.strictObject({
-  replaces: injuryReplacement.refine((fields) => Object.keys(fields).length > 0, say('nothing-to-replace', '没有写明要更正的字段', 'the correction names no field to replace')),
+  replaces: injuryReplacement.refine(
+    (fields) => Object.keys(fields).length > 0,
+    say('nothing-to-replace', '没有写明要更正的字段', 'the correction names no field to replace'),
+  ),
   reason,
 });
 const outcome = z.strictObject({
@@ -22,12 +25,26 @@ const outcome = z.strictObject({
 const retraction = z.strictObject({ reason });
 // One spelling: a manual decision about an id in capitals is about the same report.
 const other = z.uuid().toLowerCase();
-const link = z.strictObject({ other, decidedBy: decidedBy.default('manual'), score: z.number().min(0).max(1).optional(), reason: reason.optional() });
+const link = z.strictObject({
+  other,
+  decidedBy: decidedBy.default('manual'),
+  score: z.number().min(0).max(1).optional(),
+  reason: reason.optional(),
+});
 const unlink = z.strictObject({ other, decidedBy: decidedBy.default('manual'), reason });
 
 /** The payload a command carries, by command. */
-export const injuryCommands = { ReportInjury: injuryRecord, CorrectInjury: correction, UpdateInjuryOutcome: outcome, RetractInjury: retraction, LinkInjury: link, UnlinkInjury: unlink } as const;
-export type InjuryCommand = { [K in keyof typeof injuryCommands]: { readonly type: K; readonly data: z.infer<(typeof injuryCommands)[K]> } }[keyof typeof injuryCommands];
+export const injuryCommands = {
+  ReportInjury: injuryRecord,
+  CorrectInjury: correction,
+  UpdateInjuryOutcome: outcome,
+  RetractInjury: retraction,
+  LinkInjury: link,
+  UnlinkInjury: unlink,
+} as const;
+export type InjuryCommand = {
+  [K in keyof typeof injuryCommands]: { readonly type: K; readonly data: z.infer<(typeof injuryCommands)[K]> };
+}[keyof typeof injuryCommands];
 
 export const injuryEvents = {
   InjuryReported: eventType('InjuryReported', 1, injuryRecord),
@@ -60,9 +77,18 @@ export type InjuryState =
 export const injuryId = (feed: string, recordId: string): string => deterministicId('injury', feed, recordId);
 export const injuryStream = (id: string): string => `injury-${id}`;
 
-const exists = refuse({ code: 'injury-exists', detail: { zh: '该记录已上报;如需更改请提交更正', en: 'this record was reported before; send a correction to change it' } });
+const exists = refuse({
+  code: 'injury-exists',
+  detail: { zh: '该记录已上报;如需更改请提交更正', en: 'this record was reported before; send a correction to change it' },
+});
 const missing = refuse({ code: 'injury-not-found', detail: { zh: '没有这条伤害记录', en: 'there is no such injury record' } });
-const retracted = refuse({ code: 'injury-retracted', detail: { zh: '该记录已撤回,不能再更改;请用新的记录号重新上报', en: 'this record was retracted and takes no further change; report it anew under another record number' } });
+const retracted = refuse({
+  code: 'injury-retracted',
+  detail: {
+    zh: '该记录已撤回,不能再更改;请用新的记录号重新上报',
+    en: 'this record was retracted and takes no further change; report it anew under another record number',
+  },
+});
 const manualStands = refuse({
   code: 'manual-decision-stands',
   detail: { zh: '人工判定优先,自动判定不能更改它', en: 'a manual decision stands; an automatic one does not change it' },
@@ -89,7 +115,12 @@ export const injury: Decider<InjuryCommand, InjuryEvent, InjuryState> = {
       case 'LinkInjury': {
         const { other, decidedBy } = command.data;
         if (injuryStream(other) === injuryStream(injuryId(state.record.feed, state.record.recordId)))
-          return refuse({ code: 'link-to-itself', detail: { zh: '不能与自身关联', en: 'an injury is not linked to itself' }, pointer: '/other', value: other });
+          return refuse({
+            code: 'link-to-itself',
+            detail: { zh: '不能与自身关联', en: 'an injury is not linked to itself' },
+            pointer: '/other',
+            value: other,
+          });
         const before = state.decisions.get(other);
         if (before?.by === 'manual' && decidedBy === 'automatic') return before.linked ? ok([]) : manualStands;
         if (before?.linked && before.by === decidedBy) return ok([]);
@@ -120,13 +151,22 @@ export const injury: Decider<InjuryCommand, InjuryEvent, InjuryState> = {
         return { ...state, status: 'retracted' };
       case 'InjuryLinked':
       case 'InjuryUnlinked':
-        return { ...state, decisions: new Map(state.decisions).set(event.data.other, { linked: event.type === 'InjuryLinked', by: event.data.decidedBy }) };
+        return {
+          ...state,
+          decisions: new Map(state.decisions).set(event.data.other, {
+            linked: event.type === 'InjuryLinked',
+            by: event.data.decidedBy,
+          }),
+        };
     }
   },
 };
 
 /** A record with a later established outcome in place of the reported one. */
-export const withOutcome = (record: InjuryRecord, { disposition, severity, daysToDeath }: z.infer<typeof outcome>): InjuryRecord => ({
+export const withOutcome = (
+  record: InjuryRecord,
+  { disposition, severity, daysToDeath }: z.infer<typeof outcome>,
+): InjuryRecord => ({
   ...record,
   ...(disposition !== undefined && { disposition }),
   ...(severity !== undefined && { severity }),

@@ -6,14 +6,30 @@ const canonicalCode = (axis: AxisName) => z.enum(AXES[axis].codes.map(({ code })
 /** The source's own code with its system and version, or a canonical code. */
 const coded = (axis: AxisName) => z.union([codedValueSchema, canonicalCode(axis)]);
 
-const age = ageSchema.refine((value) => !isRefusal(ageInYears(value)), say('invalid-age', '年龄应为 0 至 130 岁', 'an age lies between 0 and 130 years'));
+const age = ageSchema.refine(
+  (value) => !isRefusal(ageInYears(value)),
+  say('invalid-age', '年龄应为 0 至 130 岁', 'an age lies between 0 and 130 years'),
+);
 
 const severity = z
   .strictObject({ scale: z.string().max(16), value: z.union([z.string().max(32), z.number()]) })
-  .refine((value) => !isRefusal(parseSeverity(value)), say('invalid-severity', '该量表没有这个严重程度值', 'this scale has no such value'));
+  .refine(
+    (value) => !isRefusal(parseSeverity(value)),
+    say('invalid-severity', '该量表没有这个严重程度值', 'this scale has no such value'),
+  );
 
 /** The axes of a record that carry codes; each field has the axis's own name. */
-export const CODED_FIELDS = ['sex', 'mechanism', 'intent', 'place', 'activity', 'nature', 'bodyPart', 'disposition', 'residency'] as const satisfies readonly AxisName[];
+export const CODED_FIELDS = [
+  'sex',
+  'mechanism',
+  'intent',
+  'place',
+  'activity',
+  'nature',
+  'bodyPart',
+  'disposition',
+  'residency',
+] as const satisfies readonly AxisName[];
 
 /**
  * One injured person in one event, as a feed reports it: WHO's minimum data set and its optional one.
@@ -49,18 +65,35 @@ export const injuryRecord = z.strictObject({
   daysToDeath: z.number().int().min(0).max(36_525).optional(),
   alcohol: z.enum(['yes', 'suspected', 'no', 'unknown']).optional(),
   transport: z
-    .strictObject({ mode: text(64).optional(), role: text(64).optional(), counterpart: text(64).optional(), seatBelt: z.enum(['yes', 'no', 'unknown']).optional(), helmet: z.enum(['yes', 'no', 'unknown']).optional() })
+    .strictObject({
+      mode: text(64).optional(),
+      role: text(64).optional(),
+      counterpart: text(64).optional(),
+      seatBelt: z.enum(['yes', 'no', 'unknown']).optional(),
+      helmet: z.enum(['yes', 'no', 'unknown']).optional(),
+    })
     .optional(),
   violence: z.strictObject({ relationship: text(64).optional(), weapon: text(64).optional() }).optional(),
-  selfHarm: z.strictObject({ method: text(64).optional(), previousAttempt: z.enum(['yes', 'no', 'unknown']).optional() }).optional(),
+  selfHarm: z
+    .strictObject({ method: text(64).optional(), previousAttempt: z.enum(['yes', 'no', 'unknown']).optional() })
+    .optional(),
   products: z.array(codedValueSchema).max(8).optional(),
   /** The record's place in a sample: how many injuries it stands for, and its stratum and primary unit in the frame. */
-  sampling: z.strictObject({ frame: codeName, weight: z.number().positive().max(1e9), stratum: text(32), unit: text(32) }).optional(),
+  sampling: z
+    .strictObject({ frame: codeName, weight: z.number().positive().max(1e9), stratum: text(32), unit: text(32) })
+    .optional(),
 });
 
 export type InjuryRecord = z.infer<typeof injuryRecord>;
 
-const optional = injuryRecord.omit({ recordId: true, feed: true, sampling: true, knownAt: true, visit: true, community: true }).shape;
+const optional = injuryRecord.omit({
+  recordId: true,
+  feed: true,
+  sampling: true,
+  knownAt: true,
+  visit: true,
+  community: true,
+}).shape;
 type Emptiable = { [K in keyof typeof optional]: z.ZodNullable<(typeof optional)[K]> };
 const emptiable = Object.fromEntries(Object.entries(optional).map(([field, schema]) => [field, schema.nullable()])) as Emptiable;
 

@@ -61,14 +61,22 @@ interface Columns {
 
 const array = (values: readonly unknown[]): string => `{${values.join()}}`;
 const joined = (values: readonly string[]): string => {
-  for (const value of values) if (value.includes(SEPARATOR)) throw new RangeError('a stream name, type, data or metadata holds U+001E');
+  for (const value of values)
+    if (value.includes(SEPARATOR)) throw new RangeError('a stream name, type, data or metadata holds U+001E');
   return values.join(SEPARATOR);
 };
 
 /** A batch as the columns that append_batch takes, one entry per event. */
 const columnsOf = (batch: readonly AppendRequest[]): Columns => {
   const rows = batch.flatMap(({ stream, expected, events }, request) =>
-    events.map((event, number) => ({ request, number, last: number === events.length - 1, stream, expected: wire(expected), event })),
+    events.map((event, number) => ({
+      request,
+      number,
+      last: number === events.length - 1,
+      stream,
+      expected: wire(expected),
+      event,
+    })),
   );
   return {
     requests: array(rows.map((row) => row.request)),
@@ -86,7 +94,7 @@ const columnsOf = (batch: readonly AppendRequest[]): Columns => {
 };
 
 interface AppendRow {
-  outcome: AppendOutcome['kind'];
+  outcome: AppendOutcome['kind'] | 'whole';
   request: number | null;
   event: string | null;
   revision: string | null;
@@ -146,9 +154,19 @@ export const createPostgresLog = ({ sql, pollMs = 500, deadlineMs = 15_000, cras
 
   const write = async (batch: readonly AppendRequest[], atomic = false): Promise<AtomicOutcome[]> => {
     const answer = await send(columnsOf(batch), atomic);
-    if (answer.some((row) => row.outcome === 'appended')) notify();
+    const [first] = answer;
+    if (first?.outcome === 'whole') {
+      notify();
+      let at = BigInt(first.pos!);
+      return batch.map(({ events }) => ({
+        kind: 'appended',
+        revision: events.length - 1,
+        position: position((at += BigInt(events.length))),
+      }));
+    }
     const refused = new Map(answer.filter((row) => row.request !== null).map((row) => [row.request, row]));
-    const appended = new Map(answer.map((row) => [row.event, row]));
+    const appended = new Map(answer.filter((row) => row.request === null).map((row) => [row.event, row]));
+    if (appended.size > 0) notify();
     return batch.map(({ events }, r): AtomicOutcome => {
       const row = refused.get(r) ?? appended.get(events.at(-1)!.id);
       if (row === undefined) return { kind: 'aborted' };
@@ -158,7 +176,7 @@ export const createPostgresLog = ({ sql, pollMs = 500, deadlineMs = 15_000, cras
         case 'id-conflict':
           return { kind: 'id-conflict', eventId: row.event! };
         default:
-          return { kind: row.outcome, revision: Number(row.revision), position: position(row.pos!) };
+          return { kind: row.outcome as 'appended' | 'duplicate', revision: Number(row.revision), position: position(row.pos!) };
       }
     });
   };

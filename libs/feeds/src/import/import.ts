@@ -11,7 +11,7 @@ import {
   type EventLog,
   type Position,
 } from '@vigil/event-log';
-import { deterministicId, type Problem } from '@vigil/vocabulary';
+import { deterministicId, fingerprint, type Problem } from '@vigil/vocabulary';
 import { compileMapping, findColumn, mappingNamed, type CellProblem, type CompiledMapping, type Mapping } from '../mapping';
 import { errorsCsv, FileFault, openTable, type Row, type Table, type TableFormat } from '../table';
 import { populationLoader } from './population';
@@ -113,7 +113,10 @@ export const ID_CONFLICT: Problem = {
 };
 export const INJURY_EXISTS: Problem = {
   code: 'injury-exists',
-  detail: { zh: '该记录已经由其他途径上报;如需更改请提交更正', en: 'this record was reported before in another way; send a correction to change it' },
+  detail: {
+    zh: '该记录已经由其他途径上报;如需更改请提交更正',
+    en: 'this record was reported before in another way; send a correction to change it',
+  },
 };
 
 const pause = (ms: number, signal?: AbortSignal): Promise<void> =>
@@ -123,26 +126,35 @@ const pause = (ms: number, signal?: AbortSignal): Promise<void> =>
   });
 
 /** Appends with patience: a store that is away or full for some seconds doesn't end an import. */
-export const appendPatiently = async (log: EventLog, requests: readonly AppendRequest[], signal?: AbortSignal): Promise<AppendOutcome[]> => {
+export const appendPatiently = async (
+  log: EventLog,
+  requests: readonly AppendRequest[],
+  signal?: AbortSignal,
+): Promise<AppendOutcome[]> => {
   for (let attempt = 1; ; attempt++) {
     try {
       return await log.appendMany(requests);
     } catch (error) {
-      if (attempt >= TRIES || signal?.aborted || !(error instanceof LogUnavailable || error instanceof LogOverloaded)) throw error;
+      if (attempt >= TRIES || signal?.aborted || !(error instanceof LogUnavailable || error instanceof LogOverloaded))
+        throw error;
       await pause(100 * 2 ** attempt, signal);
     }
   }
 };
 
 /** The append that a feed's record is. Its ids come of feed and number alone, so that a second import meets the first. */
-export const reportRequest = (record: InjuryRecord, source: string, metadata: string): AppendRequest => {
+const reportRequest = (record: InjuryRecord, json: string, source: string, metadata: string): AppendRequest => {
   const decision = injury.decide({ type: 'ReportInjury', data: record }, injury.initialState);
   if (!decision.ok) throw new Error(`a first report was refused: ${decision.problem.code}`);
   const event = decision.value[0]!;
+  const data = event.data === record ? json : JSON.stringify(event.data);
+  const id = deterministicId('event', source, record.recordId);
   return {
     stream: injuryStream(injuryId(record.feed, record.recordId)),
     expected: 'none',
-    events: [toNewEvent(event, aggregates.injury.versions[event.type]!, deterministicId('event', source, record.recordId), metadata)],
+    events: [
+      { id, type: event.type, version: aggregates.injury.versions[event.type]!, data, metadata, fingerprint: fingerprint(data) },
+    ],
   };
 };
 
@@ -162,7 +174,11 @@ const outcomeOf = (outcome: AppendOutcome, column: string | undefined, recordId:
 };
 
 /** What an append would answer, without appending: the log is asked, and `seen` for rows of this file. */
-const dryAppend = async (log: EventLog, requests: readonly AppendRequest[], seen: Map<string, string>): Promise<AppendOutcome[]> => {
+const dryAppend = async (
+  log: EventLog,
+  requests: readonly AppendRequest[],
+  seen: Map<string, string>,
+): Promise<AppendOutcome[]> => {
   const outcomes: AppendOutcome[] = [];
   for (let at = 0; at < requests.length; at += 16) {
     const some = requests.slice(at, at + 16);
@@ -172,7 +188,11 @@ const dryAppend = async (log: EventLog, requests: readonly AppendRequest[], seen
       const first = streams[index]![0];
       const before = first?.id === event.id ? first.fingerprint : seen.get(event.id);
       if (before !== undefined) {
-        outcomes.push(before === event.fingerprint ? { kind: 'duplicate', revision: 0, position: first?.position ?? NOWHERE } : { kind: 'id-conflict', eventId: event.id });
+        outcomes.push(
+          before === event.fingerprint
+            ? { kind: 'duplicate', revision: 0, position: first?.position ?? NOWHERE }
+            : { kind: 'id-conflict', eventId: event.id },
+        );
       } else if (first) outcomes.push({ kind: 'conflict', actual: first.revision });
       else {
         outcomes.push({ kind: 'appended', revision: 0, position: NOWHERE });
@@ -185,7 +205,12 @@ const dryAppend = async (log: EventLog, requests: readonly AppendRequest[], seen
 /** Stands for the position of what wasn't written. */
 const NOWHERE = 0n as Position;
 
-const injuryLoader = (deps: ImportDeps, compiled: CompiledMapping<InjuryRecord>, header: readonly string[], options: ImportOptions): RowLoader => {
+const injuryLoader = (
+  deps: ImportDeps,
+  compiled: CompiledMapping<InjuryRecord>,
+  header: readonly string[],
+  options: ImportOptions,
+): RowLoader => {
   const { log, crashPoint } = deps;
   const { dryRun, signal } = options;
   const source = `/feeds/${compiled.feed}`;
@@ -209,7 +234,12 @@ const injuryLoader = (deps: ImportDeps, compiled: CompiledMapping<InjuryRecord>,
     rows.forEach((row, index) => {
       if (row.fault) {
         const { code, column, value, detail } = row.fault;
-        outcomes[index] = rejected({ code, detail, ...(column !== undefined && { column }), ...(value !== undefined && { value }) });
+        outcomes[index] = rejected({
+          code,
+          detail,
+          ...(column !== undefined && { column }),
+          ...(value !== undefined && { value }),
+        });
         return;
       }
       const mapped = compiled.map(row.values);
@@ -218,14 +248,26 @@ const injuryLoader = (deps: ImportDeps, compiled: CompiledMapping<InjuryRecord>,
         return;
       }
       const { recordId } = mapped.value;
-      requests.push(reportRequest(mapped.value, source, `{"source":"${source}","id":${JSON.stringify(recordId)},"feed":"${compiled.feed}"}`));
+      requests.push(
+        reportRequest(
+          mapped.value,
+          mapped.json,
+          source,
+          `{"source":"${source}","id":${JSON.stringify(recordId)},"feed":"${compiled.feed}"}`,
+        ),
+      );
       places.push(index);
       ids.push(recordId);
     });
     const streams = new Set(requests.map(({ stream }) => stream));
     // One record twice: the first must win, and batches in flight together have no order among them.
-    while (flights.length >= IN_FLIGHT || flights.some((flight) => requests.some(({ stream }) => flight.streams.has(stream)))) settled.push(...(await land()));
-    const append = dryRun ? dryAppend(log, requests, seen) : requests.length === 0 ? Promise.resolve([]) : appendPatiently(log, requests, signal);
+    while (flights.length >= IN_FLIGHT || flights.some((flight) => requests.some(({ stream }) => flight.streams.has(stream))))
+      settled.push(...(await land()));
+    const append = dryRun
+      ? dryAppend(log, requests, seen)
+      : requests.length === 0
+        ? Promise.resolve([])
+        : appendPatiently(log, requests, signal);
     const done = append.then((answers) => {
       answers.forEach((answer, index) => (outcomes[places[index]!] = outcomeOf(answer, column, ids[index]!)));
       return rows.map((row, index) => ({ row, outcome: outcomes[index]! }));
@@ -253,7 +295,12 @@ const withDefaultCommunity = async (log: EventLog, { community, name }: Mapping)
   if (!community) return;
   const data = communityCommands.RegisterCommunity.parse(community);
   const id = deterministicId('event', 'community-default', data.code);
-  const event = toNewEvent({ type: 'CommunityRegistered', data }, aggregates.community.versions.CommunityRegistered!, id, JSON.stringify({ source: `/mappings/${name}` }));
+  const event = toNewEvent(
+    { type: 'CommunityRegistered', data },
+    aggregates.community.versions.CommunityRegistered!,
+    id,
+    JSON.stringify({ source: `/mappings/${name}` }),
+  );
   // A conflict says that it is registered already, which is as good.
   await appendPatiently(log, [{ stream: aggregates.community.streamOf(data.code), expected: 'none', events: [event] }]);
 };
@@ -276,7 +323,8 @@ const refusals = (path: string | undefined, header: readonly string[]) => {
     refuse: async (row: Row, problems: readonly CellProblem[]): Promise<void> => {
       if (path === undefined) return;
       csv ??= errorsCsv(createWriteStream(part), header);
-      const sentence = (language: 'zh' | 'en') => problems.map(({ column, detail }) => (column ? `${column}: ${detail[language]}` : detail[language])).join('; ');
+      const sentence = (language: 'zh' | 'en') =>
+        problems.map(({ column, detail }) => (column ? `${column}: ${detail[language]}` : detail[language])).join('; ');
       await csv.refuse(row, problems[0]!.code, { zh: sentence('zh'), en: sentence('en') });
     },
     end: async (): Promise<string | undefined> => {
@@ -313,16 +361,26 @@ const runImport = async (deps: ImportDeps, options: ImportOptions, mapping: Mapp
     for (const { row, outcome } of settled) {
       if (outcome.kind === 'rejected') {
         rejections++;
-        for (const problem of outcome.problems) if (firstErrors.length < FIRST_ERRORS) firstErrors.push({ row: row.row, line: row.line, ...problem });
+        for (const problem of outcome.problems)
+          if (firstErrors.length < FIRST_ERRORS) firstErrors.push({ row: row.row, line: row.line, ...problem });
         await errors.refuse(row, outcome.problems);
         continue;
       }
       if (outcome.kind === 'accepted') accepted++;
       else duplicates++;
-      if (outcome.position !== null && outcome.position !== NOWHERE && (position === null || outcome.position > position)) position = outcome.position;
+      if (outcome.position !== null && outcome.position !== NOWHERE && (position === null || outcome.position > position))
+        position = outcome.position;
     }
     const done = accepted + duplicates + rejections;
-    if (settled.length > 0) onProgress?.({ done, bytesRead: table.bytesRead(), bytesTotal: table.bytesTotal, accepted, duplicates, rejected: rejections });
+    if (settled.length > 0)
+      onProgress?.({
+        done,
+        bytesRead: table.bytesRead(),
+        bytesTotal: table.bytesTotal,
+        accepted,
+        duplicates,
+        rejected: rejections,
+      });
   };
   const answer = (errorsFile: string | undefined): ImportAnswer => ({
     accepted,

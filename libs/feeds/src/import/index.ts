@@ -1,1 +1,9 @@
-export { importFile, InterruptedImport, type ImportAnswer, type ImportDeps, type ImportOptions, type ImportProgress, type RowProblem } from './import';
+export {
+  importFile,
+  InterruptedImport,
+  type ImportAnswer,
+  type ImportDeps,
+  type ImportOptions,
+  type ImportProgress,
+  type RowProblem,
+} from './import';

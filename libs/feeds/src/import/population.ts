@@ -12,7 +12,11 @@ type Held = { readonly row: Row; readonly cell?: PopulationCell; problems?: read
 const MOST_CELLS = 5_000;
 
 const noAge: CellProblem = { code: 'missing-field', detail: { zh: '缺少年龄', en: 'the age is missing' }, pointer: '/ageFrom' };
-const BOTH_RANGES: CellProblem = { code: 'invalid-age-range', detail: { zh: 'ageTo 不能小于 ageFrom', en: 'ageTo is not below ageFrom' }, pointer: '/ageTo' };
+const BOTH_RANGES: CellProblem = {
+  code: 'invalid-age-range',
+  detail: { zh: 'ageTo 不能小于 ageFrom', en: 'ageTo is not below ageFrom' },
+  pointer: '/ageTo',
+};
 
 const cellOf = (row: Row, { sex, age, ageFrom, ageTo, residency, persons }: PopulationRow): Held => {
   const from = ageFrom ?? age?.from;
@@ -67,7 +71,12 @@ export const populationLoader = (
       const text = JSON.stringify(data);
       const id = deterministicId('population', feed, community!, String(year), text);
       const metadata = JSON.stringify({ source: `/feeds/${feed}`, feed });
-      const event = toNewEvent({ type: 'PopulationRecorded', data }, aggregates.community.versions.PopulationRecorded!, id, metadata);
+      const event = toNewEvent(
+        { type: 'PopulationRecorded', data },
+        aggregates.community.versions.PopulationRecorded!,
+        id,
+        metadata,
+      );
       if (dryRun) {
         const before = (await log.readStream(stream)).find((recorded) => recorded.id === id);
         shared = before ? { kind: 'duplicate', position: before.position } : { kind: 'accepted', position: null };
@@ -76,7 +85,9 @@ export const populationLoader = (
         shared = fate(outcome!);
       }
     }
-    const settled = held.map(({ row, problems }): Settled => ({ row, outcome: problems ? { kind: 'rejected', problems } : shared }));
+    const settled = held.map(
+      ({ row, problems }): Settled => ({ row, outcome: problems ? { kind: 'rejected', problems } : shared }),
+    );
     held = [];
     cells = 0;
     return settled;
@@ -88,7 +99,10 @@ export const populationLoader = (
       for (const row of rows) {
         if (row.fault) {
           const { code, column, value, detail } = row.fault;
-          held.push({ row, problems: [{ code, detail, ...(column !== undefined && { column }), ...(value !== undefined && { value }) }] });
+          held.push({
+            row,
+            problems: [{ code, detail, ...(column !== undefined && { column }), ...(value !== undefined && { value }) }],
+          });
           continue;
         }
         const mapped = compiled.map(row.values);
@@ -117,4 +131,12 @@ const fate = (outcome: { kind: string; position?: Position }): RowOutcome =>
     ? { kind: 'accepted', position: outcome.position! }
     : outcome.kind === 'duplicate'
       ? { kind: 'duplicate', position: outcome.position! }
-      : { kind: 'rejected', problems: [{ code: 'event-id-conflict', detail: { zh: '同一标识先前带有不同内容', en: 'this id came before with another content' } }] };
+      : {
+          kind: 'rejected',
+          problems: [
+            {
+              code: 'event-id-conflict',
+              detail: { zh: '同一标识先前带有不同内容', en: 'this id came before with another content' },
+            },
+          ],
+        };

@@ -12,9 +12,14 @@ export class CellFault {
 
 export type CellReader = (text: string) => unknown;
 
-const fault = (code: string, zh: string, en: string, more?: Pick<Problem, 'allowed' | 'suggestion'>) => new CellFault(code, { zh, en }, more);
+const fault = (code: string, zh: string, en: string, more?: Pick<Problem, 'allowed' | 'suggestion'>) =>
+  new CellFault(code, { zh, en }, more);
 
-const noDate = fault('invalid-date', '不是存在的日期,应为 YYYY-MM-DD(四位年份在前)', 'not a date that exists; write YYYY-MM-DD, four digits of the year first');
+const noDate = fault(
+  'invalid-date',
+  '不是存在的日期,应为 YYYY-MM-DD(四位年份在前)',
+  'not a date that exists; write YYYY-MM-DD, four digits of the year first',
+);
 const DATE = /^(\d{4})(?:([-/.])(\d{1,2})\2(\d{1,2})|年(\d{1,2})月(\d{1,2})日|(\d\d)(\d\d))$/;
 
 /** `2017-1-5`, `2017/01/05`, `2017.1.5`, `20170105`, `2017年1月5日`: year first, so that none can be read two ways. */
@@ -40,7 +45,8 @@ const offsetAt = (ms: number, timeZone: string): number | undefined => {
   if (!format) formats.set(timeZone, (format = new Intl.DateTimeFormat('en-US', { timeZone, timeZoneName: 'longOffset' })));
   const name = format.formatToParts(ms).find(({ type }) => type === 'timeZoneName')!.value;
   const found = /^GMT(?:([+-])(\d\d):(\d\d)(:\d\d)?)?$/.exec(name);
-  const offset = !found || found[4] ? undefined : (Number(found[2] ?? 0) * 60 + Number(found[3] ?? 0)) * (found[1] === '-' ? -1 : 1);
+  const offset =
+    !found || found[4] ? undefined : (Number(found[2] ?? 0) * 60 + Number(found[3] ?? 0)) * (found[1] === '-' ? -1 : 1);
   if (offsets.size >= 20_000) offsets.clear();
   offsets.set(key, offset);
   return offset;
@@ -57,7 +63,11 @@ const localOffset = (date: string, time: string, timeZone: string): string | und
   return undefined;
 };
 
-const noTime = fault('invalid-date', '不是存在的时间,应为 YYYY-MM-DD hh:mm(00:00 至 23:59)', 'not a time that exists; write YYYY-MM-DD hh:mm, 00:00 to 23:59');
+const noTime = fault(
+  'invalid-date',
+  '不是存在的时间,应为 YYYY-MM-DD hh:mm(00:00 至 23:59)',
+  'not a time that exists; write YYYY-MM-DD hh:mm, 00:00 to 23:59',
+);
 const TIME = /^(.*?)(?:[T\s]\s*(\d{1,2}):(\d\d)(?::(\d\d)(?:\.\d{1,9})?)?\s*(Z|[+-]\d\d:?\d\d)?)$/i;
 const CHINESE_TIME = /日\s*(\d{1,2})[时点](?:(\d{1,2})分)?$/;
 
@@ -66,7 +76,9 @@ export const dateTimeReader =
   (timeZone: string): CellReader =>
   (text) => {
     if (text.length === 10 && isPlainDate(text)) return text;
-    const found = TIME.exec(text.replace(CHINESE_TIME, (_, hour: string, minute = '0') => `日 ${hour}:${String(minute).padStart(2, '0')}`));
+    const found = TIME.exec(
+      text.replace(CHINESE_TIME, (_, hour: string, minute = '0') => `日 ${hour}:${String(minute).padStart(2, '0')}`),
+    );
     if (!found) return readDate(text);
     const date = readDate(found[1]!.trim());
     if (typeof date !== 'string') return date;
@@ -83,10 +95,16 @@ const NUMBER = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i;
 export const readNumber: CellReader = (text) => {
   if (!NUMBER.test(text)) return fault('invalid-number', '不是数字', 'not a number');
   const value = Number(text);
-  return Math.abs(value) <= Number.MAX_SAFE_INTEGER ? value : fault('not-representable', '数字过大,无法准确表示', 'the number is too large to be kept exactly');
+  return Math.abs(value) <= Number.MAX_SAFE_INTEGER
+    ? value
+    : fault('not-representable', '数字过大,无法准确表示', 'the number is too large to be kept exactly');
 };
 
-const noAge = fault('invalid-age', '年龄应为 0 至 130 岁;不清楚时请留空', 'an age lies between 0 and 130 years; leave it blank when unknown');
+const noAge = fault(
+  'invalid-age',
+  '年龄应为 0 至 130 岁;不清楚时请留空',
+  'an age lies between 0 and 130 years; leave it blank when unknown',
+);
 /** 999 and 9999 are codes for "not known" in the files that have them. */
 const isNoAge = (value: number) => value < 0 || value === 999 || value === 9999;
 
@@ -130,7 +148,8 @@ export const readAgeRange: CellReader = (text) => {
 const labelsOf = (system: string, version: string, axis: AxisName): Map<string, string> => {
   const labels = new Map<string, string>();
   const entries = system === 'vigil' ? AXES[axis].codes : (codeSystem(system, version)?.axes[axis] ?? []);
-  for (const { code, zh, en } of entries) for (const label of [zh, en]) if (!labels.has(label.toLowerCase())) labels.set(label.toLowerCase(), code);
+  for (const { code, zh, en } of entries)
+    for (const label of [zh, en]) if (!labels.has(label.toLowerCase())) labels.set(label.toLowerCase(), code);
   for (const { code } of entries) labels.delete(code.toLowerCase());
   return labels;
 };
@@ -146,7 +165,8 @@ export const ownCodeReader = (axis?: AxisName): CellReader => {
   const labels = axis && labelsOf('vigil', '1', axis);
   return (text) => {
     const [system, version, ...code] = text.split('|');
-    if (version !== undefined && code.length > 0) return { system: system!.trim(), version: version.trim(), code: code.join('|').trim() };
+    if (version !== undefined && code.length > 0)
+      return { system: system!.trim(), version: version.trim(), code: code.join('|').trim() };
     if (!axis) return fault('invalid-code', '应写作“体系|版本|代码”', 'write it as system|version|code');
     const known = labels!.get(text.toLowerCase()) ?? text;
     return isCanonical(axis, known) ? known : { system: 'vigil', version: '1', code: text };

@@ -15,7 +15,23 @@ const spellings = z.array(z.string().min(1)).min(1);
 
 const rule = z.strictObject({
   /** `codes` reads several columns into a list, `own-code(s)` canonical codes or `system|version|code`, `community` the import's community. */
-  as: z.enum(['date', 'date-time', 'age-years', 'age-months', 'age', 'age-range', 'number', 'text', 'code', 'codes', 'own-code', 'own-codes', 'word', 'constant', 'community']),
+  as: z.enum([
+    'date',
+    'date-time',
+    'age-years',
+    'age-months',
+    'age',
+    'age-range',
+    'number',
+    'text',
+    'code',
+    'codes',
+    'own-code',
+    'own-codes',
+    'word',
+    'constant',
+    'community',
+  ]),
   column: spellings.optional(),
   /** `codes`: one entry per further column. */
   more: z.array(spellings).optional(),
@@ -90,7 +106,9 @@ export const mappingNamed = (name: string): Mapping => {
 
 /** All spellings of all columns that a mapping knows, each column's together. */
 export const columnsOf = (mapping: Mapping): readonly (readonly string[])[] => [
-  ...Object.values(mapping.fields).flatMap((one) => [one.column, ...(one.more ?? []), one.unit].filter((spelling) => spelling !== undefined)),
+  ...Object.values(mapping.fields).flatMap((one) =>
+    [one.column, ...(one.more ?? []), one.unit].filter((spelling) => spelling !== undefined),
+  ),
   ...mapping.ignored.map((name) => [name]),
 ];
 
@@ -119,8 +137,15 @@ export const resembling = (header: readonly string[]): Mapping | undefined => {
     .map((mapping) => {
       const hits = columnsOf(mapping).filter((spelling) => spelling.some((name) => known.has(normalName(name)))).length;
       const missing = missingFields(mapping, header).length;
-      return { mapping, hits, score: (mapping.required.length - missing) / mapping.required.length + hits / Math.max(1, header.length) };
+      return {
+        mapping,
+        hits,
+        score: (mapping.required.length - missing) / mapping.required.length + hits / Math.max(1, header.length),
+      };
     })
     .filter(({ hits }) => hits > 0);
-  return scored.reduce<(typeof scored)[number] | undefined>((best, next) => (!best || next.score > best.score ? next : best), undefined)?.mapping;
+  return scored.reduce<(typeof scored)[number] | undefined>(
+    (best, next) => (!best || next.score > best.score ? next : best),
+    undefined,
+  )?.mapping;
 };

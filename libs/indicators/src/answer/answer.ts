@@ -3,13 +3,13 @@ import {
   AXES,
   collapseStandard,
   DEFAULT_AGE_BANDS,
-
   addDays,
   isRefusal,
   localDate,
   nests,
   standardPopulation,
   UNKNOWN,
+  UNMAPPED,
   type AgeRange,
   type Period,
   type Problem,
@@ -19,7 +19,17 @@ import type { ObservationAnswer, ObservationRow } from '../output';
 import { formatObservationQuery, parseItems, type Dimension, type DimensionName, type ObservationQuery } from '../query/query';
 import { communityTree, ouTargets, type Community, type OuTarget } from './communities';
 import { asFilter, countStatement, cutsWithin, periodCuts, periodIndices, type ElementaryCount } from './counts';
-import { emptyTally, plainRate, sampleShare, sampleTotal, share, standardRate, tally, type Estimate, type Tally } from './estimate';
+import {
+  emptyTally,
+  plainRate,
+  sampleShare,
+  sampleTotal,
+  share,
+  standardRate,
+  tally,
+  type Estimate,
+  type Tally,
+} from './estimate';
 import { personYearsOf, type NoPersonYears, type PeopleFilter, type PopulationRow } from './person-years';
 
 /** What the answers need of the log; the event log's port has it. */
@@ -117,7 +127,9 @@ export const createObservations = ({ sql, log, timeZone, now = () => new Date() 
     const note = (problem: Problem): void => void problems.set(`${problem.code} ${String(problem.value)}`, problem);
 
     const communities = (
-      await tx<{ code: string; parent: string | null; groups: string[] }[]>`SELECT code, parent, groups FROM read.communities WHERE known_from <= ${position}`
+      await tx<
+        { code: string; parent: string | null; groups: string[] }[]
+      >`SELECT code, parent, groups FROM read.communities WHERE known_from <= ${position}`
     ).map((row): Community => ({ ...row }));
     const tree = communityTree(communities);
     const unregistered = new Set(
@@ -136,13 +148,27 @@ export const createObservations = ({ sql, log, timeZone, now = () => new Date() 
       members.length === 0
         ? []
         : (
-            await tx<{ community: string; year: number; sex: string; age_from: number; age_to: number | null; residency: string | null; persons: number; known_from: string }[]>`
+            await tx<
+              {
+                community: string;
+                year: number;
+                sex: string;
+                age_from: number;
+                age_to: number | null;
+                residency: string | null;
+                persons: number;
+                known_from: string;
+              }[]
+            >`
               SELECT community, year, sex, age_from, age_to, residency, persons, known_from FROM read.population
               WHERE community = ANY (${members}::text[]) AND year BETWEEN ${yearOf(query.pe, 'first')} AND ${yearOf(query.pe, 'last')}
                 AND known_from <= ${position} AND known_to > ${position}`
           ).map((row) => ({ ...row, ageFrom: row.age_from, ageTo: row.age_to }));
     const personYears = personYearsOf(tree, population as PopulationRow[]);
-    const populationVersion = population.reduce((latest, { known_from }) => (BigInt(known_from) > latest ? BigInt(known_from) : latest), 0n);
+    const populationVersion = population.reduce(
+      (latest, { known_from }) => (BigInt(known_from) > latest ? BigInt(known_from) : latest),
+      0n,
+    );
 
     const periods = query.peIsDimension ? query.pe.map((period) => [period]) : [query.pe];
     const ended = localDate(snapshot.asOf, timeZone);
@@ -163,7 +189,12 @@ export const createObservations = ({ sql, log, timeZone, now = () => new Date() 
         position: position,
         lagSeconds: snapshot.lagSeconds,
         standard: query.standard,
-        definitions: plans.map(({ definition }) => ({ code: definition.code, version: definition.version, hash: definitionHash(definition), name: definition.name })),
+        definitions: plans.map(({ definition }) => ({
+          code: definition.code,
+          version: definition.version,
+          hash: definitionHash(definition),
+          name: definition.name,
+        })),
         populationVersion: populationVersion === 0n ? null : populationVersion.toString(),
         suppression: null,
         problems: [...problems.values()],
@@ -176,7 +207,9 @@ export const createObservations = ({ sql, log, timeZone, now = () => new Date() 
   return {
     answer: async (query: ObservationQuery): Promise<Answered> => {
       try {
-        const value = await sql.begin('ISOLATION LEVEL REPEATABLE READ READ ONLY', (tx) => answerFrom(tx as unknown as Sql, query));
+        const value = await sql.begin('ISOLATION LEVEL REPEATABLE READ READ ONLY', (tx) =>
+          answerFrom(tx as unknown as Sql, query),
+        );
         return { ok: true, value: value as ObservationAnswer };
       } catch (error) {
         if (error instanceof Refused) return { ok: false, status: error.status, problems: error.problems };
@@ -198,7 +231,9 @@ const DISTINCT_COMMUNITIES = distinctOf('community');
 const DISTINCT_RESIDENCES = distinctOf('residence');
 
 const yearOf = (periods: readonly Period[], end: 'first' | 'last'): number =>
-  end === 'first' ? Math.min(...periods.map(({ start }) => Number(start.slice(0, 4)))) : Math.max(...periods.map((period) => Number(addDays(period.end, -1).slice(0, 4))));
+  end === 'first'
+    ? Math.min(...periods.map(({ start }) => Number(start.slice(0, 4))))
+    : Math.max(...periods.map((period) => Number(addDays(period.end, -1).slice(0, 4))));
 
 /** Bands of the standard that the query's ages leave whole. */
 const standardBands = (query: ObservationQuery): (AgeRange & { weight: number })[] => {
@@ -242,7 +277,10 @@ const rowsOf = async (tx: Sql, context: RowsContext): Promise<ObservationRow[]> 
   if (foreign)
     refuse(400, {
       code: 'not-a-stratum',
-      detail: { zh: `${definition.code} 不能按 ${foreign.name} 细分`, en: `${definition.code} can't be split by ${foreign.name}` },
+      detail: {
+        zh: `${definition.code} 不能按 ${foreign.name} 细分`,
+        en: `${definition.code} can't be split by ${foreign.name}`,
+      },
       pointer: '/dimension',
       value: foreign.name,
       allowed: definition.strata,
@@ -250,7 +288,9 @@ const rowsOf = async (tx: Sql, context: RowsContext): Promise<ObservationRow[]> 
 
   const asked = query.dimensions.find(({ name }) => name === 'age');
   const ageRanges = asked ? (asked.ages ?? DEFAULT_AGE_BANDS) : bands;
-  const ageCuts = [...new Set(ageRanges.flatMap(({ from, to }) => (to === null ? [from] : [from, to + 1])))].sort((a, b) => a - b);
+  const ageCuts = [...new Set(ageRanges.flatMap(({ from, to }) => (to === null ? [from] : [from, to + 1])))].sort(
+    (a, b) => a - b,
+  );
   // Ages below the first cut are of no row, and width_bucket gives them -1, which stands for unknown.
   if (ageCuts.length > 0 && ageCuts[0] !== 0) ageCuts.unshift(0);
   const coded = query.dimensions.filter(({ name }) => name !== 'age').map(({ name }) => name);
@@ -263,12 +303,18 @@ const rowsOf = async (tx: Sql, context: RowsContext): Promise<ObservationRow[]> 
       basis: query.basis,
       periods: query.pe,
       communities: members,
-      filters: [filter ?? {}, ...query.filters.map(asFilter), ...query.dimensions.filter(({ name }) => name !== 'age').map(asFilter)],
+      filters: [
+        filter ?? {},
+        ...query.filters.map(asFilter),
+        ...query.dimensions.filter(({ name }) => name !== 'age').map(asFilter),
+      ],
       dimensions: coded,
       ageCuts,
       weighted: query.weighted,
     });
-    return (await tx.unsafe(statement.text, statement.parameters as never[], { prepare: true })).map((row) => statement.read(row as Record<string, unknown>));
+    return (await tx.unsafe(statement.text, statement.parameters as never[], { prepare: true })).map((row) =>
+      statement.read(row as Record<string, unknown>),
+    );
   };
 
   const numerators = await fetch(definition.numerator.filter);
@@ -279,7 +325,10 @@ const rowsOf = async (tx: Sql, context: RowsContext): Promise<ObservationRow[]> 
   if (size > MOST_ROWS)
     refuse(413, {
       code: 'too-many-rows',
-      detail: { zh: `该查询有 ${size} 行,至多 ${MOST_ROWS} 行;请少选维度或项目`, en: `the query has ${size} rows, at most ${MOST_ROWS}; ask for fewer dimensions or items` },
+      detail: {
+        zh: `该查询有 ${size} 行,至多 ${MOST_ROWS} 行;请少选维度或项目`,
+        en: `the query has ${size} rows, at most ${MOST_ROWS}; ask for fewer dimensions or items`,
+      },
     });
 
   // Which rows an elementary cell belongs to.
@@ -300,7 +349,11 @@ const rowsOf = async (tx: Sql, context: RowsContext): Promise<ObservationRow[]> 
       for (const period of ofPeriod[count.period] ?? [])
         for (const ou of ofCommunity.get(count.community) ?? [])
           for (const age of ageIds) {
-            const key = cellKey(period, ou, codes.map((code) => code ?? age));
+            const key = cellKey(
+              period,
+              ou,
+              codes.map((code) => code ?? age),
+            );
             let cell = cells.get(key);
             if (!cell) cells.set(key, (cell = emptyTally()));
             tally(cell, count, band);
@@ -335,7 +388,10 @@ const rowsOf = async (tx: Sql, context: RowsContext): Promise<ObservationRow[]> 
   if (excluded > 0)
     note({
       code: 'unknown-age-excluded',
-      detail: { zh: `${definition.code}:${excluded} 例年龄不详,未计入标化`, en: `${definition.code}: ${excluded} injuries of unknown age are not in the standardised rate` },
+      detail: {
+        zh: `${definition.code}:${excluded} 例年龄不详,未计入标化`,
+        en: `${definition.code}: ${excluded} injuries of unknown age are not in the standardised rate`,
+      },
       value: excluded,
     });
   return rows;
@@ -351,10 +407,15 @@ const membership = <T>(size: number, groups: readonly T[], indices: (group: T) =
   return of;
 };
 
-const product = (lists: readonly (readonly string[])[]): string[][] => lists.reduce<string[][]>((rows, list) => rows.flatMap((row) => list.map((item) => [...row, item])), [[]]);
+const product = (lists: readonly (readonly string[])[]): string[][] =>
+  lists.reduce<string[][]>((rows, list) => rows.flatMap((row) => list.map((item) => [...row, item])), [[]]);
 
 /** Explicit items as asked, with zeros; otherwise the sexes and age bands of a population, and of all else what was met. */
-const valuesOf = ({ name, items, ages }: Dimension, counts: readonly ElementaryCount[], coded: readonly DimensionName[]): Values => {
+const valuesOf = (
+  { name, items, ages }: Dimension,
+  counts: readonly ElementaryCount[],
+  coded: readonly DimensionName[],
+): Values => {
   if (name === 'age') {
     const ranges = ages ?? DEFAULT_AGE_BANDS;
     const unknown = items === 'all' ? counts.some(({ age }) => age < 0) : items.includes(UNKNOWN);
@@ -369,7 +430,11 @@ const valuesOf = ({ name, items, ages }: Dimension, counts: readonly ElementaryC
 };
 
 /** The people a row's denominator counts, or `none` when they can't be in the indicator at all. */
-const peopleOf = ({ query, plan }: RowsContext, values: readonly Values[], codes: readonly string[]): PeopleFilter | 'none' | 'unknown' => {
+const peopleOf = (
+  { query, plan }: RowsContext,
+  values: readonly Values[],
+  codes: readonly string[],
+): PeopleFilter | 'none' | 'unknown' => {
   const { denominator } = plan.definition;
   if (denominator.fact !== 'population') return {};
   let ages: readonly AgeRange[] | undefined;
@@ -409,18 +474,26 @@ const common = (a: AgeRange, b: AgeRange): AgeRange | undefined => {
 };
 
 /** Primary units listed per stratum for the years a period touches, those without a case included. */
-const listedUnits = async (tx: Sql, { query, position }: RowsContext): Promise<(group: readonly Period[]) => Map<string, number>> => {
+const listedUnits = async (
+  tx: Sql,
+  { query, position }: RowsContext,
+): Promise<(group: readonly Period[]) => Map<string, number>> => {
   const rows = await tx<{ stratum: string; unit: string; year: number }[]>`
     SELECT frame || '/' || stratum AS stratum, unit, year FROM read.sampling_units
     WHERE year BETWEEN ${yearOf(query.pe, 'first')} AND ${yearOf(query.pe, 'last')} AND known_from <= ${position}`;
   const memo = new Map<string, Map<string, number>>();
   return (group) => {
-    const years = new Set(group.flatMap((period) => Array.from({ length: yearOf([period], 'last') - yearOf([period], 'first') + 1 }, (_, i) => yearOf([period], 'first') + i)));
+    const years = new Set(
+      group.flatMap((period) =>
+        Array.from({ length: yearOf([period], 'last') - yearOf([period], 'first') + 1 }, (_, i) => yearOf([period], 'first') + i),
+      ),
+    );
     const key = [...years].join();
     const before = memo.get(key);
     if (before) return before;
     const units = new Map<string, Set<string>>();
-    for (const { stratum, unit, year } of rows) if (years.has(year)) units.set(stratum, (units.get(stratum) ?? new Set()).add(unit));
+    for (const { stratum, unit, year } of rows)
+      if (years.has(year)) units.set(stratum, (units.get(stratum) ?? new Set()).add(unit));
     const listed = new Map([...units].map(([stratum, set]) => [stratum, set.size]));
     memo.set(key, listed);
     return listed;
@@ -447,9 +520,23 @@ const rowOf = ({ context, target, group, people, part, whole, listed }: RowInput
   const unit = typeof definition.unit === 'string' ? definition.unit : definition.unit.en;
   const num = bands.length > 0 ? [...part.bands].reduce((sum, [band, amount]) => sum + (band < 0 ? 0 : amount), 0) : part.weight;
   const n = query.weighted ? { n: part.n } : {};
-  const missing = (reason: string, den: number | null = null): RowFigures => ({ value: null, unit, num, den, ...n, ci: null, status: 'M', conf: 'F', reason });
+  const missing = (reason: string, den: number | null = null): RowFigures => ({
+    value: null,
+    unit,
+    num,
+    den,
+    ...n,
+    ci: null,
+    status: 'M',
+    conf: 'F',
+    reason,
+  });
   const found = (estimate: Estimate, den: number, incomplete: boolean): RowFigures => {
-    const unreliable = incomplete ? 'incomplete-denominator' : estimate.cv != null && estimate.cv > UNRELIABLE_CV ? 'high-relative-standard-error' : undefined;
+    const unreliable = incomplete
+      ? 'incomplete-denominator'
+      : estimate.cv != null && estimate.cv > UNRELIABLE_CV
+        ? 'high-relative-standard-error'
+        : undefined;
     const running = group.some(({ end }) => end > ended);
     return {
       value: estimate.value,
@@ -457,7 +544,10 @@ const rowOf = ({ context, target, group, people, part, whole, listed }: RowInput
       num,
       den,
       ...n,
-      ci: estimate.low === null ? null : { level: Number((query.level * 100).toFixed(6)), low: estimate.low, high: estimate.high, method: estimate.method },
+      ci:
+        estimate.low === null
+          ? null
+          : { level: Number((query.level * 100).toFixed(6)), low: estimate.low, high: estimate.high, method: estimate.method },
       status: unreliable ? 'U' : running ? 'P' : 'A',
       conf: 'F',
       ...(unreliable ? { reason: unreliable } : running ? { reason: 'period-not-ended' } : {}),
@@ -466,11 +556,16 @@ const rowOf = ({ context, target, group, people, part, whole, listed }: RowInput
 
   if (whole) {
     if (whole.weight === 0) return missing('no-cases', 0);
-    const estimate = query.weighted ? sampleShare(part, whole, listed, multiplier, query.level) : share(part.n, whole.n, multiplier, query.level);
+    const estimate = query.weighted
+      ? sampleShare(part, whole, listed, multiplier, query.level)
+      : share(part.n, whole.n, multiplier, query.level);
     return found(estimate, whole.weight, false);
   }
   if (people === 'none') return undefined;
-  if (people === 'unknown') return part.n === 0 && query.dimensions.some(({ name, items }) => name === 'age' && items === 'all') ? undefined : missing('missing-denominator');
+  if (people === 'unknown')
+    return part.n === 0 && query.dimensions.some(({ name, items }) => name === 'age' && items === 'all')
+      ? undefined
+      : missing('missing-denominator');
 
   const exposure = (filter: PeopleFilter): { ok: true; value: number; missing: string[] } | { ok: false; why: NoPersonYears } => {
     let value = 0;
@@ -487,10 +582,12 @@ const rowOf = ({ context, target, group, people, part, whole, listed }: RowInput
 
   const total = exposure(people);
   if (!total.ok) {
-    noteGap(total.why);
+    // Nobody counts a population of unknown sex: that gap is no one's to fill.
+    if (!people.sexes?.some((sex) => sex === UNKNOWN || sex === UNMAPPED)) noteGap(total.why);
     return missing(total.why.reason);
   }
-  for (const community of total.missing) noteGap({ reason: 'missing-denominator', community, year: Number(group[0]!.start.slice(0, 4)) });
+  for (const community of total.missing)
+    noteGap({ reason: 'missing-denominator', community, year: Number(group[0]!.start.slice(0, 4)) });
   if (!(total.value > 0)) return missing('empty-denominator', total.value);
 
   if (bands.length === 0) {

@@ -39,7 +39,11 @@ export const communityTree = (communities: readonly Community[]): CommunityTree 
 const levelOf = (tree: CommunityTree, code: string): number => {
   let level = 1;
   const seen = new Set([code]);
-  for (let parent = tree.byCode.get(code)?.parent; parent && tree.byCode.has(parent) && !seen.has(parent); parent = tree.byCode.get(parent)?.parent) {
+  for (
+    let parent = tree.byCode.get(code)?.parent;
+    parent && tree.byCode.has(parent) && !seen.has(parent);
+    parent = tree.byCode.get(parent)?.parent
+  ) {
     seen.add(parent);
     level++;
   }

@@ -54,7 +54,8 @@ export interface CountStatement {
 }
 
 /** Days on which a requested period begins or ends, in order. Between two cuts no row's membership changes. */
-export const periodCuts = (periods: readonly Period[]): string[] => [...new Set(periods.flatMap(({ start, end }) => [start, end]))].sort();
+export const periodCuts = (periods: readonly Period[]): string[] =>
+  [...new Set(periods.flatMap(({ start, end }) => [start, end]))].sort();
 
 /** Indices of the elementary intervals that lie in `[from, to)`, `to` null for open. */
 export const cutsWithin = (cuts: readonly number[], from: number, to: number | null): number[] => {
@@ -66,7 +67,8 @@ export const cutsWithin = (cuts: readonly number[], from: number, to: number | n
 };
 
 /** Indices of the elementary intervals inside a period. */
-export const periodIndices = (cuts: readonly string[], period: Period): number[] => cutsWithin(cuts.map(dayNumber), dayNumber(period.start), dayNumber(period.end));
+export const periodIndices = (cuts: readonly string[], period: Period): number[] =>
+  cutsWithin(cuts.map(dayNumber), dayNumber(period.start), dayNumber(period.end));
 
 /**
  * Compiles a request to one grouped statement over the fact rows known at the position. Dates and ages are
@@ -82,7 +84,9 @@ export const countStatement = (request: CountRequest): CountStatement => {
   const place = request.basis === 'occurrence' ? 'community' : 'residence';
 
   const ageClause = (ranges: readonly AgeRange[], unknown: boolean): string => {
-    const clauses = ranges.map(({ from, to }) => (to === null ? `age >= ${bind(from, 'int')}` : `age BETWEEN ${bind(from, 'int')} AND ${bind(to, 'int')}`));
+    const clauses = ranges.map(({ from, to }) =>
+      to === null ? `age >= ${bind(from, 'int')}` : `age BETWEEN ${bind(from, 'int')} AND ${bind(to, 'int')}`,
+    );
     if (unknown) clauses.push('age IS NULL');
     return `(${clauses.join(' OR ') || 'false'})`;
   };
@@ -122,7 +126,11 @@ export const countStatement = (request: CountRequest): CountStatement => {
       : []),
   ].filter((group): group is [string, string] => group[1] !== undefined);
 
-  const columns = [...groups.map(([name, expression]) => `${expression} AS ${name}`), 'count(*)::int AS n', ...(request.weighted ? ['sum(coalesce(weight, 1)) AS weight'] : [])];
+  const columns = [
+    ...groups.map(([name, expression]) => `${expression} AS ${name}`),
+    'count(*)::int AS n',
+    ...(request.weighted ? ['sum(coalesce(weight, 1)) AS weight'] : []),
+  ];
   const text = `SELECT ${columns.join(', ')} FROM read.injury_facts WHERE ${where.join(' AND ')}${groups.length > 0 ? ` GROUP BY ${groups.map((_, index) => index + 1).join(', ')}` : ''}`;
   const only = request.communities[0];
   return {

@@ -1,4 +1,13 @@
-import { designTotal, dobson, poissonByar, poissonByRule, scaleInterval, standardisedRate, wilson, type UnitTotal } from '@vigil/statistics';
+import {
+  designTotal,
+  dobson,
+  poissonByar,
+  poissonByRule,
+  scaleInterval,
+  standardisedRate,
+  wilson,
+  type UnitTotal,
+} from '@vigil/statistics';
 
 /** What a row's cell holds: injuries in all, and by band and by primary unit where the method needs them. */
 export interface Tally {
@@ -17,7 +26,11 @@ export const emptyTally = (): Tally => ({ n: 0, weight: 0, bands: new Map(), uni
 const add = (map: Map<number, number>, band: number, amount: number): void => void map.set(band, (map.get(band) ?? 0) + amount);
 
 /** Adds an elementary count to a cell, in the given standard band. */
-export const tally = (cell: Tally, count: { n: number; weight: number; stratum: string | null; unit: string | null }, band: number): void => {
+export const tally = (
+  cell: Tally,
+  count: { n: number; weight: number; stratum: string | null; unit: string | null },
+  band: number,
+): void => {
   cell.n += count.n;
   cell.weight += count.weight;
   add(cell.bands, band, count.weight);
@@ -42,11 +55,22 @@ export interface Estimate {
 export const plainRate = (count: number, personYears: number, multiplier: number, level: number): Estimate => {
   const { method, ...limits } = poissonByRule(count, level);
   const { lower, upper } = scaleInterval(limits, multiplier / personYears);
-  return { value: (multiplier * count) / personYears, low: lower, high: upper, method: method === 'exact' ? 'exact-poisson' : 'byar' };
+  return {
+    value: (multiplier * count) / personYears,
+    low: lower,
+    high: upper,
+    method: method === 'exact' ? 'exact-poisson' : 'byar',
+  };
 };
 
 /** Directly standardised rate of plain counts, Dobson–Byar. `exposures` and `weights` by band. */
-export const standardRate = (cell: Tally, exposures: readonly number[], weights: readonly number[], multiplier: number, level: number): Estimate => {
+export const standardRate = (
+  cell: Tally,
+  exposures: readonly number[],
+  weights: readonly number[],
+  multiplier: number,
+  level: number,
+): Estimate => {
   const y = standardisedRate({ counts: weights.map((_, band) => cell.bands.get(band) ?? 0), exposures, weights, multiplier });
   const { lower, upper } = dobson(y, level, poissonByar);
   return { value: y.estimate, low: lower, high: upper, method: 'dobson-byar' };
@@ -68,8 +92,17 @@ const sumOf = (bands: ReadonlyMap<number, number>, factor: (band: number) => num
  * A weighted total over the sample's strata and primary units, each band times its factor: a rate with one band and
  * multiplier/person-years, a standardised rate with the standard's weight over each band's person-years. Interval on t over all listed units.
  */
-export const sampleTotal = (cell: Tally, factor: (band: number) => number, listed: ReadonlyMap<string, number>, level: number): Estimate => {
-  const units: UnitTotal[] = [...cell.units.values()].map(({ stratum, unit, bands }) => ({ stratum, unit, total: sumOf(bands, factor) }));
+export const sampleTotal = (
+  cell: Tally,
+  factor: (band: number) => number,
+  listed: ReadonlyMap<string, number>,
+  level: number,
+): Estimate => {
+  const units: UnitTotal[] = [...cell.units.values()].map(({ stratum, unit, bands }) => ({
+    stratum,
+    unit,
+    total: sumOf(bands, factor),
+  }));
   const certain = sumOf(cell.certain, factor);
   if (listed.size === 0) return { value: certain, low: certain, high: certain, method: 'no-sample' };
   const { estimate, lower, upper, cv } = designTotal({ units, listed }, level);
@@ -83,7 +116,13 @@ export const sampleTotal = (cell: Tally, factor: (band: number) => number, liste
 };
 
 /** A weighted share: the ratio of two sample totals, linearised. */
-export const sampleShare = (part: Tally, whole: Tally, listed: ReadonlyMap<string, number>, multiplier: number, level: number): Estimate => {
+export const sampleShare = (
+  part: Tally,
+  whole: Tally,
+  listed: ReadonlyMap<string, number>,
+  multiplier: number,
+  level: number,
+): Estimate => {
   const p = part.weight / whole.weight;
   const one = (): number => 1;
   const residuals: UnitTotal[] = [...whole.units].map(([key, { stratum, unit, bands }]) => {

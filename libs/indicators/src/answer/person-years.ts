@@ -62,14 +62,19 @@ export const personYearsOf = (tree: CommunityTree, rows: readonly PopulationRow[
       if (ages) {
         const range = { from: cell.ageFrom, to: cell.ageTo };
         const inside = ages.some((age) => nests(range, age));
-        if (!inside && ages.some((age) => (age.to === null || cell.ageFrom <= age.to) && (cell.ageTo === null || age.from <= cell.ageTo)))
+        if (
+          !inside &&
+          ages.some((age) => (age.to === null || cell.ageFrom <= age.to) && (cell.ageTo === null || age.from <= cell.ageTo))
+        )
           return { ok: false, why: { reason: 'age-cells-do-not-nest', community, year } };
         if (!inside) continue;
       }
       met = true;
       value += cell.persons;
     }
-    return met ? { ok: true, value: { value, missing: [] } } : { ok: false, why: { reason: 'missing-denominator', community, year } };
+    return met
+      ? { ok: true, value: { value, missing: [] } }
+      : { ok: false, why: { reason: 'missing-denominator', community, year } };
   };
 
   const persons = (community: string, year: number, filter: PeopleFilter, key: string): Answer => {
@@ -90,7 +95,10 @@ export const personYearsOf = (tree: CommunityTree, rows: readonly PopulationRow[
           ok: true,
           value: {
             value: known.reduce((sum, child) => sum + child.value, 0),
-            missing: [...known.flatMap((child) => child.missing), ...children.flatMap((child) => (child.ok ? [] : [child.why.community]))],
+            missing: [
+              ...known.flatMap((child) => child.missing),
+              ...children.flatMap((child) => (child.ok ? [] : [child.why.community])),
+            ],
           },
         };
     }
@@ -120,6 +128,15 @@ export const personYearsOf = (tree: CommunityTree, rows: readonly PopulationRow[
       // A year without any population can't be left out of a longer period: the rate would come out too high.
       if (target.tops.every((community) => !persons(community, year, filter, key).ok)) return { ok: false, why: none! };
     }
-    return met ? { ok: true, value: { value, missing: [...missing] } } : { ok: false, why: none ?? { reason: 'missing-denominator', community: target.tops[0] ?? target.ou, year: Number(period.start.slice(0, 4)) } };
+    return met
+      ? { ok: true, value: { value, missing: [...missing] } }
+      : {
+          ok: false,
+          why: none ?? {
+            reason: 'missing-denominator',
+            community: target.tops[0] ?? target.ou,
+            year: Number(period.start.slice(0, 4)),
+          },
+        };
   };
 };

@@ -139,11 +139,19 @@ const fromRow = (row: StoredCommunity): CommunityRow => ({
 /** Looks into the read models that aren't indicators. */
 export const createReadModels = ({ sql }: { readonly sql: SqlClient }): ReadModels => ({
   communities: async () =>
-    (await sql<StoredCommunity[]>`SELECT code, name_zh, name_en, type, parent, groups, status, revision FROM read.communities ORDER BY code`).map(fromRow),
+    (
+      await sql<
+        StoredCommunity[]
+      >`SELECT code, name_zh, name_en, type, parent, groups, status, revision FROM read.communities ORDER BY code`
+    ).map(fromRow),
   community: async (code) => {
-    const [row] = await sql<StoredCommunity[]>`SELECT code, name_zh, name_en, type, parent, groups, status, revision FROM read.communities WHERE code = ${code}`;
+    const [row] = await sql<
+      StoredCommunity[]
+    >`SELECT code, name_zh, name_en, type, parent, groups, status, revision FROM read.communities WHERE code = ${code}`;
     if (!row) return undefined;
-    const years = await sql<{ year: number }[]>`SELECT DISTINCT year FROM read.population WHERE community = ${code} AND known_to = ${STILL_KNOWN} ORDER BY year`;
+    const years = await sql<
+      { year: number }[]
+    >`SELECT DISTINCT year FROM read.population WHERE community = ${code} AND known_to = ${STILL_KNOWN} ORDER BY year`;
     return { ...fromRow(row), populationYears: years.map(({ year }) => year) };
   },
 });

@@ -64,10 +64,16 @@ CREATE TABLE read.sampling_units (
 const INDEXES = [
   ['injury_facts_key', 'CREATE UNIQUE INDEX IF NOT EXISTS injury_facts_key ON read.injury_facts (injury_id, known_from)'],
   ['injury_facts_by_community', 'CREATE INDEX IF NOT EXISTS injury_facts_by_community ON read.injury_facts (community, day)'],
-  ['injury_facts_by_residence', 'CREATE INDEX IF NOT EXISTS injury_facts_by_residence ON read.injury_facts (residence, day) WHERE residence IS NOT NULL'],
+  [
+    'injury_facts_by_residence',
+    'CREATE INDEX IF NOT EXISTS injury_facts_by_residence ON read.injury_facts (residence, day) WHERE residence IS NOT NULL',
+  ],
 ] as const;
 
-export const INJURY_INDEXES_MIGRATION = { id: 'read/004-injury-fact-indexes', sql: INDEXES.map(([, statement]) => `${statement};`).join('\n') } as const;
+export const INJURY_INDEXES_MIGRATION = {
+  id: 'read/004-injury-fact-indexes',
+  sql: INDEXES.map(([, statement]) => `${statement};`).join('\n'),
+} as const;
 
 /** Rows per statement. */
 const CHUNK = 500;
@@ -115,7 +121,8 @@ export const injuryFactsProjector = ({ log, timeZone }: InjuryFactsOptions): Pro
   /** Units known to be stored; only ever a shortcut past an insert that would change nothing. */
   let unitsSeen = new Set<string>();
 
-  const insert = (tx: Transaction, rows: readonly string[]): Promise<unknown> => tx.unsafe(INSERT_FACTS, [`{${rows.join()}}`], { prepare: true }).execute();
+  const insert = (tx: Transaction, rows: readonly string[]): Promise<unknown> =>
+    tx.unsafe(INSERT_FACTS, [`{${rows.join()}}`], { prepare: true }).execute();
 
   const noteUnit = (fact: Fact, at: string, fresh: Map<string, unknown>): void => {
     const year = fact.day.slice(0, 4);
@@ -152,8 +159,12 @@ export const injuryFactsProjector = ({ log, timeZone }: InjuryFactsOptions): Pro
   /** The injury as the log had it at a position: folded from its stream, so that a correction needs no copy of the record here. */
   const stateAt = async (id: string, event: RecordedEvent): Promise<InjuryState> => {
     const history = await log.readStream(event.stream, { limit: event.revision + 1 });
-    if (history.at(-1)?.id !== event.id) throw new Error(`the stream of injury ${id} doesn't end with the event at ${event.position}`);
-    return history.reduce<InjuryState>((state, { type, data }) => injury.evolve(state, { type, data: JSON.parse(data) } as InjuryEvent), injury.initialState);
+    if (history.at(-1)?.id !== event.id)
+      throw new Error(`the stream of injury ${id} doesn't end with the event at ${event.position}`);
+    return history.reduce<InjuryState>(
+      (state, { type, data }) => injury.evolve(state, { type, data: JSON.parse(data) } as InjuryEvent),
+      injury.initialState,
+    );
   };
 
   const decidePair = async (tx: Transaction, id: string, other: string, linked: boolean, manual: boolean): Promise<void> => {

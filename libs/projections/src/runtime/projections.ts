@@ -28,7 +28,10 @@ export interface Projections {
   /** Whether every projection holds everything up to `position` within `ms`. */
   waitFor(position: Position, ms: number): Promise<boolean>;
   /** Empties one read model (or all) and folds the log from zero. Queries meanwhile are refused as stale. */
-  rebuild(name: string | undefined, progress?: (at: RebuildProgress) => void): Promise<{ name: string; events: number; seconds: number }[]>;
+  rebuild(
+    name: string | undefined,
+    progress?: (at: RebuildProgress) => void,
+  ): Promise<{ name: string; events: number; seconds: number }[]>;
   /** Called after each committed page with the lowest position that all projections hold; returns the unsubscriber. */
   onMoved(listener: (position: Position) => void): () => void;
 }

@@ -20,7 +20,8 @@ class CheckpointMoved extends Error {}
 
 /** The database's trouble, not the event's: worth another try. */
 const isTransient = (error: unknown): boolean =>
-  error instanceof CheckpointMoved || /^(CONNECTION_|CONNECT_|ECONN|EPIPE|57P0|08|53|40001|40P01|55P03|57014)/.test((error as { code?: string }).code ?? '');
+  error instanceof CheckpointMoved ||
+  /^(CONNECTION_|CONNECT_|ECONN|EPIPE|57P0|08|53|40001|40P01|55P03|57014)/.test((error as { code?: string }).code ?? '');
 
 const sleep = (ms: number, signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
@@ -72,7 +73,8 @@ export const createRuntime = ({ sql, log, projectors, logger, crashPoint }: Runt
       const moved = await tx`
         UPDATE read.checkpoints SET position = ${upTo.toString()}, moved_at = now()
         WHERE projection = ${name} AND position = ${track.position.toString()}`;
-      if (moved.count !== 1) throw new CheckpointMoved(`the checkpoint of ${name} is not where this process left it; another instance runs it`);
+      if (moved.count !== 1)
+        throw new CheckpointMoved(`the checkpoint of ${name} is not where this process left it; another instance runs it`);
       if (handled.length > 0) await apply(tx, handled);
       crashPoint?.('projector.after-effect');
     });
@@ -95,7 +97,10 @@ export const createRuntime = ({ sql, log, projectors, logger, crashPoint }: Runt
           if (isTransient(cause)) throw cause;
           track.state = 'halted';
           track.problem = { position: event.position.toString(), type: event.type, message: (cause as Error).message };
-          logger?.error({ projection: track.projector.name, position: event.position.toString(), type: event.type }, 'projection halted: it cannot apply this event');
+          logger?.error(
+            { projection: track.projector.name, position: event.position.toString(), type: event.type },
+            'projection halted: it cannot apply this event',
+          );
           return;
         }
       }
@@ -107,7 +112,8 @@ export const createRuntime = ({ sql, log, projectors, logger, crashPoint }: Runt
       try {
         await loadCheckpoints();
         const head = await log.head();
-        for (const track of tracks) if (track.state !== 'halted') track.state = rebuilding ? 'rebuilding' : track.position < head ? 'catching-up' : 'live';
+        for (const track of tracks)
+          if (track.state !== 'halted') track.state = rebuilding ? 'rebuilding' : track.position < head ? 'catching-up' : 'live';
         const pages = log.subscribe({ after: floor(), pageSize: PAGE, signal })[Symbol.asyncIterator]();
         let coming = pages.next();
         for (;;) {
@@ -118,7 +124,9 @@ export const createRuntime = ({ sql, log, projectors, logger, crashPoint }: Runt
           const upTo = page.at(-1)!.position;
           await Promise.all(tracks.map((track) => advance(track, page, upTo)));
           if (page.length < PAGE) for (const track of tracks) if (track.state === 'catching-up') track.state = 'live';
-          for (const track of tracks) if (track.state === 'rebuilding') rebuilding?.({ projection: track.projector.name, done: Number(track.position), total });
+          for (const track of tracks)
+            if (track.state === 'rebuilding')
+              rebuilding?.({ projection: track.projector.name, done: Number(track.position), total });
           const low = floor();
           for (const tell of listeners) tell(low);
         }
@@ -182,7 +190,8 @@ export const createRuntime = ({ sql, log, projectors, logger, crashPoint }: Runt
     },
     rebuild: async (name, progress) => {
       const chosen = tracks.filter((track) => name === undefined || track.projector.name === name);
-      if (chosen.length === 0) throw new RangeError(`there is no projection ${name}; there are ${tracks.map((t) => t.projector.name).join(', ')}`);
+      if (chosen.length === 0)
+        throw new RangeError(`there is no projection ${name}; there are ${tracks.map((t) => t.projector.name).join(', ')}`);
       const wasRunning = running !== undefined;
       await stop();
       const head = await log.head();

@@ -1,0 +1,32 @@
+import type { Route } from '../route';
+import { communityRoutes } from './communities';
+import { docsRoutes } from './docs';
+import { feedRoutes } from './feeds';
+import { healthRoutes } from './health';
+import { injuryRoutes } from './injuries';
+import { jobRoutes } from './jobs';
+import { logRoutes } from './log';
+import { observationRoutes } from './observations';
+import { referenceRoutes } from './reference';
+
+/** Everything the server answers, as data. */
+export const routes: readonly Route[] = [
+  ...communityRoutes,
+  ...injuryRoutes,
+  ...observationRoutes,
+  ...feedRoutes,
+  ...jobRoutes,
+  ...logRoutes,
+  ...referenceRoutes,
+  ...healthRoutes,
+  ...docsRoutes(() => routes),
+];
+
+/** Where a route stands. */
+export const pathOf = ({ path, bare }: Route): string => (bare ? path : `/api/v1${path}`);
+
+/** First words of paths that the API will have and this version hasn't. */
+export const NOT_BUILT: ReadonlySet<string> = new Set([
+  'organisations', 'places', 'incidents', 'hazards', 'inspections', 'interventions', 'surveys', 'evaluations', 'snapshots', 'criteria-sets', 'alerts',
+  'dead-letters', 'fhir', 'reports', 'findings', 'corrective-actions',
+]); // prettier-ignore
