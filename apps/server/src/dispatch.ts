@@ -108,6 +108,7 @@ export const createDispatcher = (engine: Engine, commands: CommandBus, questions
     const content = body(route, request);
     const revision = expected(route, request);
     let signal: AbortSignal | undefined;
+    let gone: AbortSignal | undefined;
 
     if (route.method === 'GET' && !route.freeQuery) {
       const position = readMinPosition(minPosition.parse({ minPosition: Array.isArray(from) ? String(from) : from }).minPosition);
@@ -126,6 +127,9 @@ export const createDispatcher = (engine: Engine, commands: CommandBus, questions
         commandId,
         get signal() {
           return (signal ??= signalOf(context, closing));
+        },
+        get gone() {
+          return (gone ??= signalOf(context));
         },
         ...(revision !== undefined && { expected: revision }),
         decide: (aggregate, id, many, metadata) =>

@@ -30,8 +30,10 @@ export interface Call<P = unknown, Q = unknown, B = unknown> {
   readonly traceId: string;
   /** Random, or bound to the Idempotency-Key: repeated, it is the same command. */
   readonly commandId: string;
-  /** Aborts when the client has gone or the server closes. */
+  /** Aborts when the client has gone or the server closes: for what would never end by itself. */
   readonly signal: AbortSignal;
+  /** Aborts when the client has gone: what it has begun to send is finished while the server closes. */
+  readonly gone: AbortSignal;
   /** The revision of `If-Match`. */
   readonly expected?: number;
   /** Through the one command handler. */

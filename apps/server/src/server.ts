@@ -6,6 +6,7 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import type { Config } from '@vigil/platform';
 import { nearest, type Text } from '@vigil/vocabulary';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { setMaxListeners } from 'node:events';
 import type { AddressInfo, Socket } from 'node:net';
 import { DecideHandler, ENGINE, QuestionHandler } from './cqrs';
 import { createDispatcher, type Dispatcher } from './dispatch';
@@ -120,6 +121,7 @@ export const startServer = async (given: Engine | Config, options: ServerOptions
   const engine = isEngine(given) ? given : await startEngine(given, options);
   const { logger, metrics } = engine;
   const closing = new AbortController();
+  setMaxListeners(0, closing.signal); // one for each open event stream
   let app: NestFastifyApplication | undefined;
   try {
     const filter = new ProblemFilter(logger, notFoundAt);

@@ -214,7 +214,7 @@ test('incremental equals from scratch, whatever happened', async () => {
       retract: { type: 'RetractInjury', data: { reason: 'r' } },
       link: { type: 'LinkInjury', data: { other, decidedBy: s['decidedBy'] } },
       unlink: { type: 'UnlinkInjury', data: { other, decidedBy: s['decidedBy'], reason: 'r' } },
-    }[s['type'] as string] as InjuryCommand;
+    }[s['type'] as unknown as string] as InjuryCommand;
     await handleCommand(log, aggregates.injury, id, command, context()); // refusals are part of life
   };
   await fc.assert(
@@ -302,10 +302,13 @@ test('effect and checkpoint move together: a death between them is as if neither
 
 test('two instances on one database never count twice', async () => {
   const other = createProjections({ sql, log, timeZone: 'Asia/Shanghai' });
-  await other.start();
-  for (let i = 0; i < 40; i++) await report(`r${i}`);
-  await settled();
-  await other.stop();
+  try {
+    await other.start();
+    for (let i = 0; i < 40; i++) await report(`r${i}`);
+    await settled();
+  } finally {
+    await other.stop();
+  }
   expect(await countedAt()).toBe(40);
   expect((await sql`SELECT count(*) AS n FROM read.injury_facts`)[0]!['n']).toBe('40');
 });

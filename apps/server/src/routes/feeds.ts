@@ -96,11 +96,11 @@ const runImport = (call: Call, upload: Upload, form: z.output<typeof importForm>
 };
 
 const startImport = async (call: Call): Promise<Answer> => {
-  const { engine, request, signal } = call;
+  const { engine, request, gone } = call;
   const key = idempotencyKeyOf(request.headers);
   const id = newJobId();
   const dir = engine.jobs.dirOf(id);
-  const upload = await receiveUpload(request.body as Readable, request.headers, dir, signal);
+  const upload = await receiveUpload(request.body as Readable, request.headers, dir, gone);
   const start = async (): Promise<Answer> => {
     await engine.jobs.start('import', id, runImport(call, upload, readForm(upload)));
     return { status: 202, body: { jobId: id }, headers: { Location: `/api/v1/jobs/${id}` } };

@@ -53,8 +53,8 @@ type Params = { feed: string };
 type Query = { atomic: boolean };
 
 const push = async (call: Call<Params, Query>, body: Uint8Array | AsyncIterable<Uint8Array>): Promise<Answer> => {
-  const { engine, params, query, request, signal } = call;
-  const result = await pushEvents({ log: engine.log }, { feed: params.feed, body, contentType: request.headers['content-type'] ?? '', atomic: query.atomic, signal });
+  const { engine, params, query, request, gone } = call;
+  const result = await pushEvents({ log: engine.log }, { feed: params.feed, body, contentType: request.headers['content-type'] ?? '', atomic: query.atomic, signal: gone });
   if (!result.ok) throw refused(result.problem, statusOf(result.problem.code));
   engine.feeds.count(params.feed, result.value);
   return { status: 200, body: view(result.value, call) };
@@ -62,7 +62,7 @@ const push = async (call: Call<Params, Query>, body: Uint8Array | AsyncIterable<
 
 /** With an Idempotency-Key a stream is written down first: whether it is the same is known at its end only. */
 const pushOnce = async (call: Call<Params, Query>): Promise<Answer> => {
-  const { engine, request, params, signal } = call;
+  const { engine, request, params, gone } = call;
   const key = idempotencyKeyOf(request.headers);
   const body = request.body as Buffer | Readable;
   if (key === undefined) return push(call, body);
@@ -74,7 +74,7 @@ const pushOnce = async (call: Call<Params, Query>): Promise<Answer> => {
   if (Buffer.isBuffer(body)) return once(fingerprint(body), () => push(call, body));
   const path = join(engine.dataDir, 'uploads', randomUUID());
   try {
-    const { digest } = await spool(body, path, signal);
+    const { digest } = await spool(body, path, gone);
     return await once(digest, () => push(call, createReadStream(path)));
   } finally {
     await rm(path, { force: true });

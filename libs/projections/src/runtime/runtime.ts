@@ -107,14 +107,21 @@ export const createRuntime = ({ sql, log, projectors, logger, crashPoint }: Runt
     }
   };
 
+  const tell = (): void => {
+    const low = floor();
+    for (const listener of [...listeners]) listener(low);
+  };
+
   const follow = async (signal: AbortSignal): Promise<void> => {
     while (!signal.aborted) {
+      let pages: AsyncIterator<RecordedEvent[]> | undefined;
       try {
         await loadCheckpoints();
+        tell(); // another instance may have done the work
         const head = await log.head();
         for (const track of tracks)
           if (track.state !== 'halted') track.state = rebuilding ? 'rebuilding' : track.position < head ? 'catching-up' : 'live';
-        const pages = log.subscribe({ after: floor(), pageSize: PAGE, signal })[Symbol.asyncIterator]();
+        pages = log.subscribe({ after: floor(), pageSize: PAGE, signal })[Symbol.asyncIterator]();
         let coming = pages.next();
         for (;;) {
           const { done, value: page } = await coming;
@@ -127,13 +134,14 @@ export const createRuntime = ({ sql, log, projectors, logger, crashPoint }: Runt
           for (const track of tracks)
             if (track.state === 'rebuilding')
               rebuilding?.({ projection: track.projector.name, done: Number(track.position), total });
-          const low = floor();
-          for (const tell of listeners) tell(low);
+          tell();
         }
       } catch (error) {
         if (signal.aborted) return;
         logger?.warn({ problem: (error as Error).message }, 'projections wait for the database');
         await sleep(RETRY, signal);
+      } finally {
+        void pages?.return?.(undefined);
       }
     }
   };
