@@ -19,7 +19,10 @@ export type Payload<A extends AggregateName = AggregateName> = CommandsOf[A];
 type Loose = AggregateType<unknown, { type: string; data: unknown }, unknown>;
 
 /** Several commands to one aggregate as one: each decided on the state the ones before it lead to, all appended together or not at all. */
-export const together = ({ decider, ...rest }: Loose): AggregateType<readonly unknown[], { type: string; data: unknown }, unknown> => ({
+export const together = ({
+  decider,
+  ...rest
+}: Loose): AggregateType<readonly unknown[], { type: string; data: unknown }, unknown> => ({
   ...rest,
   decider: {
     ...decider,
@@ -37,10 +40,9 @@ export const together = ({ decider, ...rest }: Loose): AggregateType<readonly un
   },
 });
 
-const registry = Object.fromEntries(Object.entries(aggregates).map(([name, aggregate]) => [name, together(aggregate as never)])) as unknown as Record<
-  AggregateName,
-  AggregateType<readonly unknown[], { type: string; data: unknown }, unknown>
->;
+const registry = Object.fromEntries(
+  Object.entries(aggregates).map(([name, aggregate]) => [name, together(aggregate as never)]),
+) as unknown as Record<AggregateName, AggregateType<readonly unknown[], { type: string; data: unknown }, unknown>>;
 
 /** Any command of any aggregate: which one is data. */
 export class Decide extends Command<Result<CommandDone>> {

@@ -40,7 +40,9 @@ const readMinPosition = (value: unknown): bigint | undefined => {
   if (value === undefined) return undefined;
   if (typeof value === 'string' && /^\d{1,19}$/.test(value) && BigInt(value) <= LAST_POSITION) return BigInt(value);
   const detail = { zh: 'minPosition 应为一个位置(非负整数)', en: 'minPosition is a position, a whole number' };
-  throw new HttpProblem(400, 'invalid-position', detail, { errors: [{ code: 'invalid-position', detail, pointer: '/minPosition', value }] });
+  throw new HttpProblem(400, 'invalid-position', detail, {
+    errors: [{ code: 'invalid-position', detail, pointer: '/minPosition', value }],
+  });
 };
 
 const requireMediaType = (route: Route, request: FastifyRequest): 'json' | 'other' | 'none' => {
@@ -48,13 +50,18 @@ const requireMediaType = (route: Route, request: FastifyRequest): 'json' | 'othe
   const listed = route.takes?.types.includes(type) === true;
   const plain = route.takes?.json !== false && JSON_TYPE.test(type) && !type.startsWith('application/cloudevents');
   if (request.headers['content-encoding'] && request.headers['content-encoding'] !== 'identity')
-    throw new HttpProblem(415, 'unsupported-encoding', { zh: '不接受压缩的请求体(Content-Encoding)', en: 'compressed bodies (Content-Encoding) are not taken' });
+    throw new HttpProblem(415, 'unsupported-encoding', {
+      zh: '不接受压缩的请求体(Content-Encoding)',
+      en: 'compressed bodies (Content-Encoding) are not taken',
+    });
   if (listed) return 'other';
   if (plain) return 'json';
   if (type === '' && request.body === undefined) return 'none';
   const allowed = [...(route.takes?.json === false ? [] : ['application/json']), ...(route.takes?.types ?? [])];
   const detail = { zh: `Content-Type 应为 ${allowed.join('、')}`, en: `the Content-Type is one of ${allowed.join(', ')}` };
-  throw new HttpProblem(415, 'unsupported-media-type', detail, { errors: [{ code: 'unsupported-media-type', detail, value: type || undefined, allowed }] });
+  throw new HttpProblem(415, 'unsupported-media-type', detail, {
+    errors: [{ code: 'unsupported-media-type', detail, value: type || undefined, allowed }],
+  });
 };
 
 /**
@@ -68,7 +75,10 @@ export const createDispatcher = (engine: Engine, commands: CommandBus, questions
     if (await engine.projections.waitFor(toPosition(position), ms)) return;
     throw unavailable(
       'position-not-reached',
-      { zh: `读模型在 ${ms / 1000} 秒内未推进到位置 ${position};请稍后重试,或用 Prefer: wait=30 等得更久`, en: `the read models did not reach position ${position} within ${ms / 1000} s; try again, or wait longer with Prefer: wait=30` },
+      {
+        zh: `读模型在 ${ms / 1000} 秒内未推进到位置 ${position};请稍后重试,或用 Prefer: wait=30 等得更久`,
+        en: `the read models did not reach position ${position} within ${ms / 1000} s; try again, or wait longer with Prefer: wait=30`,
+      },
       1,
     );
   };
@@ -83,7 +93,10 @@ export const createDispatcher = (engine: Engine, commands: CommandBus, questions
       return undefined;
     }
     if (request.body === undefined)
-      throw new HttpProblem(400, 'empty-body', { zh: '请求体为空;此处应为一个 JSON 对象', en: 'the body is empty; a JSON object is expected' });
+      throw new HttpProblem(400, 'empty-body', {
+        zh: '请求体为空;此处应为一个 JSON 对象',
+        en: 'the body is empty; a JSON object is expected',
+      });
     return checked(route.body, request.body, 422);
   };
 
@@ -147,18 +160,29 @@ export const createDispatcher = (engine: Engine, commands: CommandBus, questions
       return withDeadline(ms, route.handler(call), `${route.method} ${route.path}`);
     };
 
-    const key = route.method === 'POST' && (route.idempotent ?? 'by-body') === 'by-body' ? idempotencyKeyOf(request.headers) : undefined;
+    const key =
+      route.method === 'POST' && (route.idempotent ?? 'by-body') === 'by-body' ? idempotencyKeyOf(request.headers) : undefined;
     if (key === undefined) return sendAnswer(reply, await run(randomUUID()));
-    const kept = await engine.idempotency.once({ scope: `POST ${request.url.split('?')[0]}`, key, fingerprint: fingerprint(rawBody(request)) }, async (commandId) => keepable(await run(commandId)));
+    const kept = await engine.idempotency.once(
+      { scope: `POST ${request.url.split('?')[0]}`, key, fingerprint: fingerprint(rawBody(request)) },
+      async (commandId) => keepable(await run(commandId)),
+    );
     sendKept(reply, kept);
   };
   return { handle };
 };
 export type Dispatcher = ReturnType<typeof createDispatcher>;
 
-export const keepable = ({ status, body, headers = {} }: Answer): KeptAnswer => ({ status, headers, body: JSON.stringify(body ?? null) });
+export const keepable = ({ status, body, headers = {} }: Answer): KeptAnswer => ({
+  status,
+  headers,
+  body: JSON.stringify(body ?? null),
+});
 
-export const sendKept = (reply: FastifyReply, { status, headers, body, replayed }: KeptAnswer & { readonly replayed: boolean }): void =>
+export const sendKept = (
+  reply: FastifyReply,
+  { status, headers, body, replayed }: KeptAnswer & { readonly replayed: boolean },
+): void =>
   sendAnswer(reply, {
     status,
     text: body,

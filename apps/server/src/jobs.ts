@@ -75,7 +75,10 @@ interface Live {
 const NOTHING: JobProgress = { done: 0, total: null, rate: 0, etaSeconds: null, phase: 'queued' };
 const INTERRUPTED: Problem = {
   code: 'job-interrupted',
-  detail: { zh: '服务在作业期间停止;已接收的行都已保存,重新提交同一文件不会重复计数', en: 'the server stopped during the job; rows it took are kept, and sending the same file again counts nothing twice' },
+  detail: {
+    zh: '服务在作业期间停止;已接收的行都已保存,重新提交同一文件不会重复计数',
+    en: 'the server stopped during the job; rows it took are kept, and sending the same file again counts nothing twice',
+  },
 };
 
 /** Long work: at most two at a time, the others in line; the last state of each is kept on disk for a week. */
@@ -136,7 +139,13 @@ export const createJobs = async ({ dir, logger }: { readonly dir: string; readon
       else {
         const told = problemOfFailure(error);
         if (!told) logger.error({ err: error }, 'a job failed');
-        end = { state: 'failed', problem: told ?? { code: 'internal', detail: { zh: '作业因内部错误而中止;详见服务日志', en: 'the job ended by an internal error; see the server log' } } };
+        end = {
+          state: 'failed',
+          problem: told ?? {
+            code: 'internal',
+            detail: { zh: '作业因内部错误而中止;详见服务日志', en: 'the job ended by an internal error; see the server log' },
+          },
+        };
       }
     }
     job.view = { ...job.view, ...end, finishedAt: new Date().toISOString() };
@@ -158,7 +167,11 @@ export const createJobs = async ({ dir, logger }: { readonly dir: string; readon
   return {
     start: async (kind, id, run) => {
       if (closing || line.length >= MOST_QUEUED)
-        throw unavailable('too-many-jobs', { zh: `已有 ${line.length} 个作业在排队;请稍后再提交`, en: `${line.length} jobs are waiting; send it again later` }, 30);
+        throw unavailable(
+          'too-many-jobs',
+          { zh: `已有 ${line.length} 个作业在排队;请稍后再提交`, en: `${line.length} jobs are waiting; send it again later` },
+          30,
+        );
       await mkdir(dirOf(id), { recursive: true, mode: 0o700 });
       const view: JobView = { id, kind, state: 'queued', progress: NOTHING, createdAt: new Date().toISOString() };
       const job: Live = { view, events: [], lastId: 0, told: 0, wake: new Set(), abort: new AbortController() };
@@ -181,7 +194,12 @@ export const createJobs = async ({ dir, logger }: { readonly dir: string; readon
       const job = live.get(id);
       if (!job) {
         const view = await get(id);
-        if (view) yield { id: after + 1, event: 'done', data: { state: view.state, ...(view.problem ? { problem: view.problem } : { result: view.result }) } };
+        if (view)
+          yield {
+            id: after + 1,
+            event: 'done',
+            data: { state: view.state, ...(view.problem ? { problem: view.problem } : { result: view.result }) },
+          };
         return;
       }
       let at = after > job.lastId ? 0 : after; // an id of another life of this server
@@ -219,7 +237,9 @@ const problemOfFailure = (error: unknown): Problem | undefined => {
   if (error instanceof JobFailed) return error.problem;
   if (error instanceof HttpProblem) return { code: error.code, detail: error.detail };
   const { code, detail } = error as { code?: unknown; detail?: Partial<Text> };
-  return typeof code === 'string' && typeof detail?.zh === 'string' && typeof detail.en === 'string' ? { code, detail: detail as Text } : undefined;
+  return typeof code === 'string' && typeof detail?.zh === 'string' && typeof detail.en === 'string'
+    ? { code, detail: detail as Text }
+    : undefined;
 };
 
 export const newJobId = (): string => randomUUID();

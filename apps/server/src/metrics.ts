@@ -36,12 +36,31 @@ export const createEngineMetrics = (): EngineMetrics => {
   });
   const waiting = new Gauge({ name: 'vigil_log_append_queue', help: 'Append requests waiting or in flight', registers });
   const jobs = new Gauge({ name: 'vigil_jobs', help: 'Jobs by state', labelNames: ['state'], registers });
-  const lagEvents = new Gauge({ name: 'vigil_projection_lag_events', help: 'Events not yet projected', labelNames: ['projection'], registers });
-  const lagSeconds = new Gauge({ name: 'vigil_projection_lag_seconds', help: 'Age of the oldest event not yet projected', labelNames: ['projection'], registers });
-  const halted = new Gauge({ name: 'vigil_projection_halted', help: '1 when the projection met an event it cannot apply', labelNames: ['projection'], registers });
+  const lagEvents = new Gauge({
+    name: 'vigil_projection_lag_events',
+    help: 'Events not yet projected',
+    labelNames: ['projection'],
+    registers,
+  });
+  const lagSeconds = new Gauge({
+    name: 'vigil_projection_lag_seconds',
+    help: 'Age of the oldest event not yet projected',
+    labelNames: ['projection'],
+    registers,
+  });
+  const halted = new Gauge({
+    name: 'vigil_projection_halted',
+    help: '1 when the projection met an event it cannot apply',
+    labelNames: ['projection'],
+    registers,
+  });
   let watched: Projections | undefined;
 
-  const counted = async <T>(requests: readonly AppendRequest[], append: () => Promise<T>, outcomes: (answer: T) => readonly (AppendOutcome | AtomicOutcome)[]): Promise<T> => {
+  const counted = async <T>(
+    requests: readonly AppendRequest[],
+    append: () => Promise<T>,
+    outcomes: (answer: T) => readonly (AppendOutcome | AtomicOutcome)[],
+  ): Promise<T> => {
     waiting.inc(requests.length);
     const end = appends.startTimer();
     try {
@@ -69,9 +88,24 @@ export const createEngineMetrics = (): EngineMetrics => {
     inFlight,
     observe: (log) => ({
       ...log,
-      append: (request) => counted([request], () => log.append(request), (outcome) => [outcome]),
-      appendMany: (requests) => counted(requests, () => log.appendMany(requests), (outcomes) => outcomes),
-      appendAtomic: (requests) => counted(requests, () => log.appendAtomic(requests), (outcomes) => outcomes),
+      append: (request) =>
+        counted(
+          [request],
+          () => log.append(request),
+          (outcome) => [outcome],
+        ),
+      appendMany: (requests) =>
+        counted(
+          requests,
+          () => log.appendMany(requests),
+          (outcomes) => outcomes,
+        ),
+      appendAtomic: (requests) =>
+        counted(
+          requests,
+          () => log.appendAtomic(requests),
+          (outcomes) => outcomes,
+        ),
     }),
     watch: (projections) => (watched = projections),
     jobs: (queued, running) => {

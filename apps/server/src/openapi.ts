@@ -52,12 +52,22 @@ const parameters = (where: 'path' | 'query', schema: z.ZodObject | undefined): J
   }));
 };
 
-const headerParameter = (name: string, required: boolean, description: string): Json => ({ name, in: 'header', required, description, schema: { type: 'string' } });
+const headerParameter = (name: string, required: boolean, description: string): Json => ({
+  name,
+  in: 'header',
+  required,
+  description,
+  schema: { type: 'string' },
+});
 
 const headersOf = (route: Route): Json[] => [
   headerParameter('Accept-Language', false, 'zh-CN or en: the language of sentences / 说明文字的语言'),
-  ...(route.method === 'POST' && route.idempotent !== 'never' ? [headerParameter('Idempotency-Key', false, 'kept 24 h: a repeat gets the first answer / 24 小时内重复提交得到首次的应答')] : []),
-  ...(route.ifMatch ? [headerParameter('If-Match', route.ifMatch === 'required', '"r<revision>" as the last ETag / 上次应答的 ETag')] : []),
+  ...(route.method === 'POST' && route.idempotent !== 'never'
+    ? [headerParameter('Idempotency-Key', false, 'kept 24 h: a repeat gets the first answer / 24 小时内重复提交得到首次的应答')]
+    : []),
+  ...(route.ifMatch
+    ? [headerParameter('If-Match', route.ifMatch === 'required', '"r<revision>" as the last ETag / 上次应答的 ETag')]
+    : []),
 ];
 
 const operation = (route: Route, id: string): Json => {
@@ -66,9 +76,23 @@ const operation = (route: Route, id: string): Json => {
   const bodySchema = route.body ? jsonSchema(route.body) : {};
   const content = Object.fromEntries([
     ...(json ? [['application/json', { schema: bodySchema }]] : []),
-    ...types.map((type) => [type, { schema: JSON_TYPE.test(type) ? {} : type === 'multipart/form-data' ? bodySchema : { type: 'string' } }]),
+    ...types.map((type) => [
+      type,
+      { schema: JSON_TYPE.test(type) ? {} : type === 'multipart/form-data' ? bodySchema : { type: 'string' } },
+    ]),
   ]) as Json;
-  const readable = route.method === 'GET' ? [{ name: 'minPosition', in: 'query', required: false, description: 'wait until the read models hold this position (`Prefer: wait=5`) / 等到读模型推进至此位置', schema: { type: 'integer' } }] : [];
+  const readable =
+    route.method === 'GET'
+      ? [
+          {
+            name: 'minPosition',
+            in: 'query',
+            required: false,
+            description: 'wait until the read models hold this position (`Prefer: wait=5`) / 等到读模型推进至此位置',
+            schema: { type: 'integer' },
+          },
+        ]
+      : [];
   return {
     operationId: id,
     tags: [route.tag],
@@ -80,7 +104,12 @@ const operation = (route: Route, id: string): Json => {
       ...Object.fromEntries(
         Object.entries(route.answers).map(([status, { schema, type = 'application/json', about }]) => [
           status,
-          { description: `${about.en} / ${about.zh}`, ...((schema || type !== 'application/json') && { content: { [type]: schema ? { schema: jsonSchema(schema, 'output') } : { schema: { type: 'string' } } } }) },
+          {
+            description: `${about.en} / ${about.zh}`,
+            ...((schema || type !== 'application/json') && {
+              content: { [type]: schema ? { schema: jsonSchema(schema, 'output') } : { schema: { type: 'string' } } },
+            }),
+          },
         ]),
       ),
       default: { $ref: '#/components/responses/Problem' },
@@ -100,13 +129,23 @@ export const openApi = (routes: readonly Route[]): Json => {
   }
   return {
     openapi: '3.1.0',
-    info: { title: 'Vigil 守安', version: '0.1.0', summary: 'Injury surveillance: facts in, rates with intervals out / 伤害监测:录入事实,给出带区间的率', license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
+    info: {
+      title: 'Vigil 守安',
+      version: '0.1.0',
+      summary: 'Injury surveillance: facts in, rates with intervals out / 伤害监测:录入事实,给出带区间的率',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
     servers: [{ url: '/' }],
     tags: [...new Set(routes.map(({ tag }) => tag))].map((name) => ({ name })),
     paths,
     components: {
       schemas: { Problem: problemSchema },
-      responses: { Problem: { description: 'RFC 9457', content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } } },
+      responses: {
+        Problem: {
+          description: 'RFC 9457',
+          content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+        },
+      },
     },
   };
 };

@@ -1,11 +1,4 @@
-import {
-  aggregates,
-  CODED_FIELDS,
-  overlap,
-  type CommunityEvent,
-  type InjuryRecord,
-  type PopulationCell,
-} from '@vigil/domain';
+import { aggregates, CODED_FIELDS, overlap, type CommunityEvent, type InjuryRecord, type PopulationCell } from '@vigil/domain';
 import { loadAggregate, position, type RecordedEvent } from '@vigil/event-log';
 import type { ObservationQuery } from '@vigil/indicators';
 import { canonical } from '@vigil/vocabulary';
@@ -31,7 +24,9 @@ export const eventView = ({ position: at, id, stream, revision, type, version, r
 
 /** The canonical codes that a record's own codes mean. */
 const canonicalOf = (record: InjuryRecord): Record<string, string> =>
-  Object.fromEntries(CODED_FIELDS.filter((field) => record[field] !== undefined).map((field) => [field, canonical(field, record[field])]));
+  Object.fromEntries(
+    CODED_FIELDS.filter((field) => record[field] !== undefined).map((field) => [field, canonical(field, record[field])]),
+  );
 
 /** One community as its stream tells it; a population cell stands until a later one speaks of some of the same people. */
 const communityView = (events: readonly RecordedEvent[]) => {
@@ -111,7 +106,8 @@ export const queries = {
     return events.length === 0 ? undefined : events.map(eventView);
   },
   observations: (engine: Engine, query: ObservationQuery) => engine.observations.answer(query),
-  events: (engine: Engine, { after, limit }: { after: bigint; limit: number }) => engine.log.readAll({ after: position(after), limit }),
+  events: (engine: Engine, { after, limit }: { after: bigint; limit: number }) =>
+    engine.log.readAll({ after: position(after), limit }),
   projections: (engine: Engine, _: undefined) => engine.projections.status(),
   feeds: (engine: Engine, _: undefined) => engine.feeds.all(),
   feed: (engine: Engine, feed: string) => engine.feeds.one(feed),

@@ -37,7 +37,12 @@ export interface Call<P = unknown, Q = unknown, B = unknown> {
   /** The revision of `If-Match`. */
   readonly expected?: number;
   /** Through the one command handler. */
-  decide<A extends AggregateName>(aggregate: A, id: string, commands: readonly Payload<A>[], metadata?: Readonly<Record<string, unknown>>): Promise<Result<CommandDone>>;
+  decide<A extends AggregateName>(
+    aggregate: A,
+    id: string,
+    commands: readonly Payload<A>[],
+    metadata?: Readonly<Record<string, unknown>>,
+  ): Promise<Result<CommandDone>>;
   /** Through the one query handler. */
   ask: Ask;
   /** Waits until the read models hold a position. @throws HttpProblem 503 */
@@ -86,7 +91,11 @@ export interface Route {
 type Infer<T> = T extends z.ZodType ? z.output<T> : Record<string, never>;
 
 /** Types a handler by its own schemas. */
-export const route = <P extends z.ZodObject | undefined = undefined, Q extends z.ZodObject | undefined = undefined, B extends z.ZodType | undefined = undefined>(
+export const route = <
+  P extends z.ZodObject | undefined = undefined,
+  Q extends z.ZodObject | undefined = undefined,
+  B extends z.ZodType | undefined = undefined,
+>(
   spec: Omit<Route, 'params' | 'query' | 'body' | 'handler'> & {
     readonly params?: P;
     readonly query?: Q;

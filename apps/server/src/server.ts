@@ -1,5 +1,15 @@
 import 'reflect-metadata';
-import { Controller, Inject, Module, Req, RequestMapping, RequestMethod, Res, type DynamicModule, type Type } from '@nestjs/common';
+import {
+  Controller,
+  Inject,
+  Module,
+  Req,
+  RequestMapping,
+  RequestMethod,
+  Res,
+  type DynamicModule,
+  type Type,
+} from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { CommandBus, CqrsModule, QueryBus } from '@nestjs/cqrs';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -59,7 +69,11 @@ const controllerOf = (table: readonly Route[]): Type => {
     Req()(Table.prototype, name, 0);
     Res()(Table.prototype, name, 1);
     const path = pathOf(route).replaceAll(/\{(\w+)\}/g, ':$1');
-    RequestMapping({ path, method: RequestMethod[route.method] })(Table.prototype, name, Object.getOwnPropertyDescriptor(Table.prototype, name)!);
+    RequestMapping({ path, method: RequestMethod[route.method] })(
+      Table.prototype,
+      name,
+      Object.getOwnPropertyDescriptor(Table.prototype, name)!,
+    );
   });
   return Table;
 };
@@ -85,7 +99,14 @@ class Api {
   }
 }
 
-const patterns = routes.map((route) => ({ route, pattern: new RegExp(`^${pathOf(route).replaceAll('.', '\\.').replaceAll(/\{\w+\}/g, '[^/]+')}$`) }));
+const patterns = routes.map((route) => ({
+  route,
+  pattern: new RegExp(
+    `^${pathOf(route)
+      .replaceAll('.', '\\.')
+      .replaceAll(/\{\w+\}/g, '[^/]+')}$`,
+  ),
+}));
 const fixedPaths = [...new Set(routes.map(pathOf))].filter((path) => !path.includes('{'));
 
 /** Why a path answers nothing: its method, this version, or a slip of the pen. */
@@ -93,25 +114,49 @@ const notFoundAt = ({ url, method }: FastifyRequest): HttpProblem => {
   const path = url.split('?')[0]!;
   const methods = [...new Set(patterns.filter(({ pattern }) => pattern.test(path)).map(({ route }) => route.method))];
   if (methods.length > 0 && !methods.includes(method as never)) {
-    const detail = { zh: `${path} 不支持 ${method};可用 ${methods.join('、')}(事实只追加,不修改)`, en: `${path} does not take ${method}, only ${methods.join(', ')}: facts are appended, never edited` };
+    const detail = {
+      zh: `${path} 不支持 ${method};可用 ${methods.join('、')}(事实只追加,不修改)`,
+      en: `${path} does not take ${method}, only ${methods.join(', ')}: facts are appended, never edited`,
+    };
     return new HttpProblem(405, 'method-not-allowed', detail, { headers: { Allow: methods.join(', ') } });
   }
   const word = /^\/api\/v1\/([a-z-]+)/.exec(path)?.[1];
   if (word && NOT_BUILT.has(word))
-    return new HttpProblem(404, 'not-in-this-version', { zh: `本版本尚无 /${word};见 /docs`, en: `this version does not have /${word} yet; /docs lists what there is` });
+    return new HttpProblem(404, 'not-in-this-version', {
+      zh: `本版本尚无 /${word};见 /docs`,
+      en: `this version does not have /${word} yet; /docs lists what there is`,
+    });
   const suggestion = nearest(path, fixedPaths);
-  const detail = { zh: `没有 ${method} ${cut(path)};全部接口见 /docs`, en: `there is no ${method} ${cut(path)}; /docs lists what there is` };
-  return new HttpProblem(404, 'route-not-found', detail, suggestion ? { errors: [{ code: 'route-not-found', detail, value: path, suggestion }] } : {});
+  const detail = {
+    zh: `没有 ${method} ${cut(path)};全部接口见 /docs`,
+    en: `there is no ${method} ${cut(path)}; /docs lists what there is`,
+  };
+  return new HttpProblem(
+    404,
+    'route-not-found',
+    detail,
+    suggestion ? { errors: [{ code: 'route-not-found', detail, value: path, suggestion }] } : {},
+  );
 };
 const cut = (path: string): string => (path.length > 120 ? `${path.slice(0, 119)}…` : path);
 
 /** What the HTTP parser refuses never becomes a request: the answer is written by hand. */
 const onClientError = (error: Error & { code?: string }, socket: Socket): void => {
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
-  const [status, reason] = error.code === 'HPE_HEADER_OVERFLOW' ? [431, 'Request Header Fields Too Large'] : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? [408, 'Request Timeout'] : [400, 'Bad Request'];
-  const problem = new HttpProblem(status as number, 'malformed-http', { zh: 'HTTP 请求无法解析', en: 'this is not an HTTP request we can read' });
+  const [status, reason] =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? [431, 'Request Header Fields Too Large']
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? [408, 'Request Timeout']
+        : [400, 'Bad Request'];
+  const problem = new HttpProblem(status as number, 'malformed-http', {
+    zh: 'HTTP 请求无法解析',
+    en: 'this is not an HTTP request we can read',
+  });
   const body = JSON.stringify(problemBody(problem, 'en', ''));
-  socket.end(`HTTP/1.1 ${status} ${reason}\r\nContent-Type: application/problem+json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`);
+  socket.end(
+    `HTTP/1.1 ${status} ${reason}\r\nContent-Type: application/problem+json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
 };
 
 const isEngine = (given: Engine | Config): given is Engine => 'projections' in given;
@@ -134,7 +179,11 @@ export const startServer = async (given: Engine | Config, options: ServerOptions
       clientErrorHandler: onClientError as never,
       // A URL that can't be decoded has no route to be refused by.
       frameworkErrors: (_error: Error, request: FastifyRequest, reply: FastifyReply) =>
-        sendProblem(reply, request, new HttpProblem(400, 'malformed-uri', { zh: '网址无法解码', en: 'the URI cannot be decoded' })),
+        sendProblem(
+          reply,
+          request,
+          new HttpProblem(400, 'malformed-uri', { zh: '网址无法解码', en: 'the URI cannot be decoded' }),
+        ),
       routerOptions: { maxParamLength: 200, ignoreTrailingSlash: true },
     });
     const fastify = adapter.getInstance();
@@ -147,7 +196,9 @@ export const startServer = async (given: Engine | Config, options: ServerOptions
       const { traceId } = openContext(request as never, reply.raw as never);
       void reply.headers({ ...SECURITY_HEADERS, 'Cache-Control': 'no-store', 'X-Request-Id': traceId });
       // What streams through is held in no memory of ours.
-      const bytes = /^(multipart|application\/(x-)?ndjson)/i.test(request.headers['content-type'] ?? '') ? 0 : Math.min(Number(request.headers['content-length'] ?? 0) || 0, BODY_LIMIT);
+      const bytes = /^(multipart|application\/(x-)?ndjson)/i.test(request.headers['content-type'] ?? '')
+        ? 0
+        : Math.min(Number(request.headers['content-length'] ?? 0) || 0, BODY_LIMIT);
       const { url } = request;
       const probe = url.startsWith('/health') || url.startsWith('/metrics') || url.startsWith('/api/v1/health');
       inFlight++;
@@ -161,7 +212,11 @@ export const startServer = async (given: Engine | Config, options: ServerOptions
       });
       if (closing.signal.aborted) void reply.header('Connection', 'close');
       if (!probe && (inFlight > MOST_IN_FLIGHT || bodyBytes > MOST_BODY_BYTES))
-        return sendProblem(reply as never, request as never, unavailable('too-busy', { zh: '请求过多;请稍后重试', en: 'too many requests at once; try again shortly' }, 1));
+        return sendProblem(
+          reply as never,
+          request as never,
+          unavailable('too-busy', { zh: '请求过多;请稍后重试', en: 'too many requests at once; try again shortly' }, 1),
+        );
       done();
     });
     fastify.addHook('onResponse', (request, reply, done) => {
@@ -171,7 +226,11 @@ export const startServer = async (given: Engine | Config, options: ServerOptions
       done();
     });
 
-    app = await NestFactory.create<NestFastifyApplication>(Api.of(engine, closing.signal), adapter, { logger: false, bodyParser: false, abortOnError: false });
+    app = await NestFactory.create<NestFastifyApplication>(Api.of(engine, closing.signal), adapter, {
+      logger: false,
+      bodyParser: false,
+      abortOnError: false,
+    });
     app.useGlobalFilters(filter);
     const { host } = engine.config;
     await app.listen(options.port ?? engine.config.port, host);

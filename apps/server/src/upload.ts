@@ -19,7 +19,8 @@ export interface Upload {
 }
 
 /** The end of a name that says how the content is packed; nothing else of a stranger's file name reaches the disk. */
-const extension = (name: string): string => /\.(?:csv|tsv|txt|xlsx|ndjson|jsonl)(?:\.gz)?$|\.gz$/i.exec(name)?.[0].toLowerCase() ?? '';
+const extension = (name: string): string =>
+  /\.(?:csv|tsv|txt|xlsx|ndjson|jsonl)(?:\.gz)?$|\.gz$/i.exec(name)?.[0].toLowerCase() ?? '';
 
 /** Copies a stream to a file, hashing on the way. */
 export const spool = async (source: Readable, path: string, signal: AbortSignal): Promise<{ bytes: number; digest: string }> => {
@@ -38,8 +39,14 @@ export const spool = async (source: Readable, path: string, signal: AbortSignal)
 
 const tooMany = (zh: string, en: string): HttpProblem => new HttpProblem(422, 'too-many-parts', { zh, en });
 const malformed = (cause: unknown): HttpProblem =>
-  new HttpProblem(400, 'malformed-multipart', { zh: 'multipart 表单不完整或无法解析', en: 'the multipart form is cut short or cannot be read' }, { cause });
-const tooLarge = (): HttpProblem => new HttpProblem(413, 'file-too-large', { zh: '文件或字段过大', en: 'the file or a field is too large' });
+  new HttpProblem(
+    400,
+    'malformed-multipart',
+    { zh: 'multipart 表单不完整或无法解析', en: 'the multipart form is cut short or cannot be read' },
+    { cause },
+  );
+const tooLarge = (): HttpProblem =>
+  new HttpProblem(413, 'file-too-large', { zh: '文件或字段过大', en: 'the file or a field is too large' });
 
 const LIMITS = { files: 1, fields: 20, parts: 21, fieldSize: 64 * 1024, fieldNameSize: 100, headerPairs: 50 } as const;
 /** An upload is as large as the disk allows; this ends the absurd. */
@@ -49,7 +56,12 @@ const FILE_LIMIT = 8 * 2 ** 30;
  * The parts of a form, read once. Listeners are on every stream before it can fail: through the iterator of @fastify/multipart 9.2.1 the
  * error of a form that is cut short has no listener yet and ends the process, and a cut between two parts passes for the end.
  */
-const readParts = (body: Readable, headers: IncomingHttpHeaders, dir: string, signal: AbortSignal): Promise<{ fields: Record<string, string>; file?: Omit<Upload, 'fields'> }> =>
+const readParts = (
+  body: Readable,
+  headers: IncomingHttpHeaders,
+  dir: string,
+  signal: AbortSignal,
+): Promise<{ fields: Record<string, string>; file?: Omit<Upload, 'fields'> }> =>
   new Promise((resolve, reject) => {
     const fields: Record<string, string> = {};
     let writing: Promise<Omit<Upload, 'fields'>> | undefined;
@@ -94,7 +106,12 @@ const readParts = (body: Readable, headers: IncomingHttpHeaders, dir: string, si
   });
 
 /** Reads a multipart form with one file into `dir`, which is gone again when that fails. @throws HttpProblem 400, 413, 422 */
-export const receiveUpload = async (body: Readable, headers: IncomingHttpHeaders, dir: string, signal: AbortSignal): Promise<Upload> => {
+export const receiveUpload = async (
+  body: Readable,
+  headers: IncomingHttpHeaders,
+  dir: string,
+  signal: AbortSignal,
+): Promise<Upload> => {
   await mkdir(dir, { recursive: true, mode: 0o700 });
   try {
     const { fields, file } = await readParts(body, headers, dir, signal);
@@ -102,7 +119,10 @@ export const receiveUpload = async (body: Readable, headers: IncomingHttpHeaders
       const detail = { zh: '表单中没有文件;请以 file 字段附上', en: 'the form carries no file; attach one as the field "file"' };
       throw new HttpProblem(422, 'missing-field', detail, { errors: [{ code: 'missing-field', detail, pointer: '/file' }] });
     }
-    const digest = createHash('sha256').update(file.digest).update(JSON.stringify(Object.entries(fields).sort())).digest('hex');
+    const digest = createHash('sha256')
+      .update(file.digest)
+      .update(JSON.stringify(Object.entries(fields).sort()))
+      .digest('hex');
     return { ...file, digest, fields };
   } catch (error) {
     await rm(dir, { recursive: true, force: true });

@@ -56,19 +56,32 @@ export const parseJson = (bytes: Buffer): unknown => {
 /** JSON is read whole, within the body limit; NDJSON and multipart are streams that the handler reads. */
 export const registerBodyParsers = (instance: FastifyInstance): void => {
   instance.removeAllContentTypeParsers();
-  instance.addContentTypeParser(/^application\/(?!cloudevents)(?:[\w.-]+\+)?json(?:\s*;|$)/i, { parseAs: 'buffer' }, (request, body, done) => {
-    const bytes = body as Buffer;
-    const charset = /charset\s*=\s*"?([\w-]+)/i.exec(request.headers['content-type'] ?? '')?.[1]?.toLowerCase();
-    try {
-      if (charset !== undefined && !/^utf-?8$/.test(charset))
-        throw new HttpProblem(415, 'unsupported-charset', { zh: `JSON 应为 UTF-8,而非 ${charset}`, en: `JSON is UTF-8, not ${charset}` });
-      raw.set(request, bytes);
-      done(null, bytes.length === 0 ? undefined : parseJson(bytes));
-    } catch (error) {
-      done(error as Error);
-    }
-  });
+  instance.addContentTypeParser(
+    /^application\/(?!cloudevents)(?:[\w.-]+\+)?json(?:\s*;|$)/i,
+    { parseAs: 'buffer' },
+    (request, body, done) => {
+      const bytes = body as Buffer;
+      const charset = /charset\s*=\s*"?([\w-]+)/i.exec(request.headers['content-type'] ?? '')?.[1]?.toLowerCase();
+      try {
+        if (charset !== undefined && !/^utf-?8$/.test(charset))
+          throw new HttpProblem(415, 'unsupported-charset', {
+            zh: `JSON 应为 UTF-8,而非 ${charset}`,
+            en: `JSON is UTF-8, not ${charset}`,
+          });
+        raw.set(request, bytes);
+        done(null, bytes.length === 0 ? undefined : parseJson(bytes));
+      } catch (error) {
+        done(error as Error);
+      }
+    },
+  );
   // The feeds' own reader tells faults of the envelope from faults of one event, and needs the bytes.
-  instance.addContentTypeParser(/^application\/cloudevents(?:-batch)?\+json(?:\s*;|$)/i, { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
-  instance.addContentTypeParser(/^(?:application\/x-ndjson|multipart\/form-data)(?:\s*;|$)/i, (_request, payload, done) => done(null, payload));
+  instance.addContentTypeParser(
+    /^application\/cloudevents(?:-batch)?\+json(?:\s*;|$)/i,
+    { parseAs: 'buffer' },
+    (_request, body, done) => done(null, body),
+  );
+  instance.addContentTypeParser(/^(?:application\/x-ndjson|multipart\/form-data)(?:\s*;|$)/i, (_request, payload, done) =>
+    done(null, payload),
+  );
 };

@@ -81,7 +81,9 @@ interface Row {
 
 export const createIdempotency = (sql: SqlClient, logger: Logger): Idempotency => {
   const purge = (): void =>
-    void sql`DELETE FROM api.idempotency WHERE made_at < now() - ${KEPT}::text::interval`.catch((err: unknown) => logger.warn({ err }, 'expired idempotency keys not removed'));
+    void sql`DELETE FROM api.idempotency WHERE made_at < now() - ${KEPT}::text::interval`.catch((err: unknown) =>
+      logger.warn({ err }, 'expired idempotency keys not removed'),
+    );
   const timer = setInterval(purge, PURGE_MS).unref();
 
   const claim = async ({ scope, key, fingerprint }: Keyed): Promise<string | undefined> => {
@@ -95,10 +97,15 @@ export const createIdempotency = (sql: SqlClient, logger: Logger): Idempotency =
         UPDATE api.idempotency SET status = ${answer.status}, headers = ${JSON.stringify(answer.headers)}, body = ${answer.body}
         WHERE scope = ${scope} AND key = ${key} AND command_id = ${commandId}`;
     else if (answer) await sql`DELETE FROM api.idempotency WHERE scope = ${scope} AND key = ${key} AND command_id = ${commandId}`;
-    else await sql`UPDATE api.idempotency SET held_until = now() WHERE scope = ${scope} AND key = ${key} AND command_id = ${commandId}`;
+    else
+      await sql`UPDATE api.idempotency SET held_until = now() WHERE scope = ${scope} AND key = ${key} AND command_id = ${commandId}`;
   };
 
-  const execute = async (keyed: Keyed, commandId: string, run: (commandId: string) => Promise<KeptAnswer>): Promise<KeptAnswer> => {
+  const execute = async (
+    keyed: Keyed,
+    commandId: string,
+    run: (commandId: string) => Promise<KeptAnswer>,
+  ): Promise<KeptAnswer> => {
     let answer: KeptAnswer | undefined;
     let refusal: KeptAnswer | undefined;
     try {
@@ -109,7 +116,9 @@ export const createIdempotency = (sql: SqlClient, logger: Logger): Idempotency =
       throw error;
     } finally {
       // An answer that couldn't be kept is still true: the repeat runs the same command id and finds it done.
-      await settle(keyed, commandId, answer ?? refusal).catch((err: unknown) => logger.warn({ err }, 'idempotent answer not kept'));
+      await settle(keyed, commandId, answer ?? refusal).catch((err: unknown) =>
+        logger.warn({ err }, 'idempotent answer not kept'),
+      );
     }
   };
 
@@ -119,19 +128,30 @@ export const createIdempotency = (sql: SqlClient, logger: Logger): Idempotency =
       for (;;) {
         const commandId = await claim(keyed);
         if (commandId !== undefined) return { ...(await execute(keyed, commandId, run)), replayed: false };
-        const [row] = await sql<Row[]>`SELECT fingerprint, status, headers, body FROM api.idempotency WHERE scope = ${keyed.scope} AND key = ${keyed.key}`;
+        const [row] = await sql<
+          Row[]
+        >`SELECT fingerprint, status, headers, body FROM api.idempotency WHERE scope = ${keyed.scope} AND key = ${keyed.key}`;
         if (!row) continue;
         if (row.fingerprint !== keyed.fingerprint)
           throw new HttpProblem(422, 'idempotency-key-reused', {
             zh: '该 Idempotency-Key 已用于另一内容;不同的请求请用新的键',
             en: 'this Idempotency-Key came before with another body; use a new key for another request',
           });
-        if (row.status !== null) return { status: row.status, headers: JSON.parse(row.headers!) as Record<string, string>, body: row.body!, replayed: true };
+        if (row.status !== null)
+          return {
+            status: row.status,
+            headers: JSON.parse(row.headers!) as Record<string, string>,
+            body: row.body!,
+            replayed: true,
+          };
         if (Date.now() > until)
           throw new HttpProblem(
             409,
             'idempotency-key-in-use',
-            { zh: '带该 Idempotency-Key 的请求仍在处理;请稍后重试', en: 'the first request of this Idempotency-Key is still running; try again shortly' },
+            {
+              zh: '带该 Idempotency-Key 的请求仍在处理;请稍后重试',
+              en: 'the first request of this Idempotency-Key is still running; try again shortly',
+            },
             { headers: { 'Retry-After': '2' } },
           );
         await sleep(50);

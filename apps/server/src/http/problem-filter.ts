@@ -10,7 +10,13 @@ const DATABASE_GONE = /^(CONNECTION_|CONNECT_|ECONN|EPIPE|ENOTFOUND|57P0|08|53|5
 
 const BY_STATUS: Readonly<Record<number, readonly [code: string, detail: Text]>> = {
   400: ['malformed-request', { zh: '请求无法解析', en: 'the request cannot be read' }],
-  413: ['body-too-large', { zh: '请求体超过上限(JSON 为 16 MiB);更多数据请用 NDJSON 或 /imports', en: 'the body is over the limit (16 MiB of JSON); send more as NDJSON, or through /imports' }],
+  413: [
+    'body-too-large',
+    {
+      zh: '请求体超过上限(JSON 为 16 MiB);更多数据请用 NDJSON 或 /imports',
+      en: 'the body is over the limit (16 MiB of JSON); send more as NDJSON, or through /imports',
+    },
+  ],
   414: ['uri-too-long', { zh: '网址过长', en: 'the URI is too long' }],
   415: ['unsupported-media-type', { zh: '不支持该 Content-Type', en: 'this Content-Type is not taken' }],
 };
@@ -19,11 +25,22 @@ const BY_STATUS: Readonly<Record<number, readonly [code: string, detail: Text]>>
 export const problemFrom = (error: unknown): HttpProblem => {
   if (error instanceof HttpProblem) return error;
   if (error instanceof LogOverloaded)
-    return unavailable('overloaded', { zh: '写入请求过多,本次未写入;请稍后重试', en: 'too many writes are waiting; this one was not tried, send it again later' }, 1, error);
+    return unavailable(
+      'overloaded',
+      {
+        zh: '写入请求过多,本次未写入;请稍后重试',
+        en: 'too many writes are waiting; this one was not tried, send it again later',
+      },
+      1,
+      error,
+    );
   if (error instanceof LogUnavailable)
     return unavailable(
       'log-unavailable',
-      { zh: '事件库暂不可用,本次是否写入尚不确定;请用同一 Idempotency-Key 重试', en: 'the log cannot be reached and it is not known whether this was written; try again with the same Idempotency-Key' },
+      {
+        zh: '事件库暂不可用,本次是否写入尚不确定;请用同一 Idempotency-Key 重试',
+        en: 'the log cannot be reached and it is not known whether this was written; try again with the same Idempotency-Key',
+      },
       2,
       error,
     );
@@ -33,15 +50,32 @@ export const problemFrom = (error: unknown): HttpProblem => {
   if (code === 'ENOSPC' || (error instanceof PlatformError && error.code === 'no-space'))
     return unavailable('no-space', { zh: '服务器磁盘空间不足', en: 'the server has no disk space left' }, 60, error);
   if (typeof code === 'string' && DATABASE_GONE.test(code))
-    return unavailable('database-unavailable', { zh: '数据库暂不可用;请稍后重试', en: 'the database cannot be reached; try again later' }, 2, error);
+    return unavailable(
+      'database-unavailable',
+      { zh: '数据库暂不可用;请稍后重试', en: 'the database cannot be reached; try again later' },
+      2,
+      error,
+    );
   // Text that PostgreSQL can't hold and no schema caught.
-  if (code === '22021' || code === '22P05') return new HttpProblem(422, 'invalid-text', { zh: '文本含有无法保存的字符', en: 'the text holds characters that cannot be kept' });
+  if (code === '22021' || code === '22P05')
+    return new HttpProblem(422, 'invalid-text', {
+      zh: '文本含有无法保存的字符',
+      en: 'the text holds characters that cannot be kept',
+    });
   const status = error instanceof HttpException ? error.getStatus() : typeof statusCode === 'number' ? statusCode : 500;
   if (status >= 400 && status < 500) {
     const [name, detail] = BY_STATUS[status] ?? BY_STATUS[400]!;
     return new HttpProblem(status, name, detail, { cause: error });
   }
-  return new HttpProblem(500, 'internal', { zh: '服务器内部错误;请将 traceId 告知管理员', en: 'something went wrong on our side; give the traceId to whoever runs this server' }, { cause: error });
+  return new HttpProblem(
+    500,
+    'internal',
+    {
+      zh: '服务器内部错误;请将 traceId 告知管理员',
+      en: 'something went wrong on our side; give the traceId to whoever runs this server',
+    },
+    { cause: error },
+  );
 };
 
 /** The one place where an error becomes an answer. */
@@ -61,7 +95,14 @@ export class ProblemFilter implements ExceptionFilter {
     const problem = error instanceof HttpException && error.getStatus() === 404 ? this.notFound(request) : problemFrom(error);
     if (problem.status >= 500)
       this.logger[problem.status === 500 ? 'error' : 'warn'](
-        { err: problem.cause ?? error, requestId: contextOf(request).traceId, method: request.method, route: request.routeOptions?.url, statusCode: problem.status, code: problem.code },
+        {
+          err: problem.cause ?? error,
+          requestId: contextOf(request).traceId,
+          method: request.method,
+          route: request.routeOptions?.url,
+          statusCode: problem.status,
+          code: problem.code,
+        },
         'request not served',
       );
     if (reply.sent || reply.raw.headersSent) return void reply.raw.destroy();

@@ -58,7 +58,16 @@ export interface ProblemBody {
   detail: string;
   code: string;
   traceId: string;
-  errors: { pointer?: string; row?: number; column?: string; code: string; detail: string; value?: unknown; allowed?: readonly string[]; suggestion?: string }[];
+  errors: {
+    pointer?: string;
+    row?: number;
+    column?: string;
+    code: string;
+    detail: string;
+    value?: unknown;
+    allowed?: readonly string[];
+    suggestion?: string;
+  }[];
 }
 
 /** A problem as it goes over the wire, in the reader's language. */
@@ -89,7 +98,8 @@ export const echo = (value: unknown): unknown => {
 export const statusOf = (code: string): number => {
   if (code === 'stream-moved') return 412;
   if (code.endsWith('-not-found')) return 404;
-  if (code.endsWith('-exists') || code === 'event-id-conflict' || code.endsWith('-retracted') || code.endsWith('-retired')) return 409;
+  if (code.endsWith('-exists') || code === 'event-id-conflict' || code.endsWith('-retracted') || code.endsWith('-retired'))
+    return 409;
   return 422;
 };
 
@@ -105,8 +115,14 @@ export const refusedAll = (status: number, problems: readonly ProblemItem[]): Ht
   const [first] = problems;
   if (!first) return new HttpProblem(status, 'invalid-request', { zh: '请求有误', en: 'the request is not valid' });
   const more = problems.length - 1;
-  const detail = more === 0 ? first.detail : { zh: `${first.detail.zh}(另有 ${more} 处,见 errors)`, en: `${first.detail.en} (and ${more} more, see errors)` };
-  return new HttpProblem(status, first.code, detail, { errors: problems.slice(0, 100), ...(status === 503 && { headers: { 'Retry-After': '1' } }) });
+  const detail =
+    more === 0
+      ? first.detail
+      : { zh: `${first.detail.zh}(另有 ${more} 处,见 errors)`, en: `${first.detail.en} (and ${more} more, see errors)` };
+  return new HttpProblem(status, first.code, detail, {
+    errors: problems.slice(0, 100),
+    ...(status === 503 && { headers: { 'Retry-After': '1' } }),
+  });
 };
 
 export const unavailable = (code: string, detail: Text, seconds: number, cause?: unknown): HttpProblem =>

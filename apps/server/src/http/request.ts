@@ -15,7 +15,9 @@ export const weighted = (value: string | undefined): string[] =>
     .slice(0, 50)
     .map((part, index) => {
       const [name = '', ...parameters] = part.trim().split(';');
-      const q = parameters.map((parameter) => /^\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*$/i.exec(parameter)?.[1]).find((found) => found !== undefined);
+      const q = parameters
+        .map((parameter) => /^\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*$/i.exec(parameter)?.[1])
+        .find((found) => found !== undefined);
       return { name: name.trim().toLowerCase(), q: q === undefined ? 1 : Number(q), index };
     })
     .filter(({ name, q }) => name !== '' && q > 0)
@@ -24,7 +26,11 @@ export const weighted = (value: string | undefined): string[] =>
 
 /** The language of the answer's sentences; English unless Chinese is asked for before it. */
 export const languageOf = (headers: Headers): Language =>
-  weighted(header(headers, 'accept-language')).find((name) => /^(zh|en)(-|$)/.test(name))?.startsWith('zh') ? 'zh' : 'en';
+  weighted(header(headers, 'accept-language'))
+    .find((name) => /^(zh|en)(-|$)/.test(name))
+    ?.startsWith('zh')
+    ? 'zh'
+    : 'en';
 
 /** The trace of a W3C `traceparent`, the caller's `x-request-id`, or a new one. */
 export const traceOf = (headers: Headers): string => {
@@ -67,4 +73,5 @@ export const idempotencyKeyOf = (headers: Headers): string | undefined => {
 };
 
 /** The media type of a request's body without parameters, lower case. */
-export const mediaTypeOf = (headers: Headers): string => (header(headers, 'content-type') ?? '').split(';')[0]!.trim().toLowerCase();
+export const mediaTypeOf = (headers: Headers): string =>
+  (header(headers, 'content-type') ?? '').split(';')[0]!.trim().toLowerCase();

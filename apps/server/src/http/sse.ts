@@ -13,15 +13,23 @@ const HEARTBEAT_MS = 15_000;
 const MOST_OPEN = 500;
 let open = 0;
 
-const frame = ({ id, event, data }: SseEvent): string => `${id === undefined ? '' : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
+const frame = ({ id, event, data }: SseEvent): string =>
+  `${id === undefined ? '' : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
 
 /**
  * Server-sent events from a generator. The generator is asked for the next event only when the client has taken the ones before:
  * a slow client holds up nobody and fills no memory. A comment every 15 s tells proxies and us that the line lives.
  */
-export const eventStream = (call: Pick<Call, 'signal'>, source: (signal: AbortSignal) => AsyncGenerator<SseEvent, void>): Answer => {
+export const eventStream = (
+  call: Pick<Call, 'signal'>,
+  source: (signal: AbortSignal) => AsyncGenerator<SseEvent, void>,
+): Answer => {
   if (open >= MOST_OPEN)
-    throw unavailable('too-many-streams', { zh: '打开的事件流太多;请稍后再试', en: 'too many event streams are open; try again later' }, 10);
+    throw unavailable(
+      'too-many-streams',
+      { zh: '打开的事件流太多;请稍后再试', en: 'too many event streams are open; try again later' },
+      10,
+    );
   open++;
   const stream = new PassThrough();
   const over = new AbortController();
@@ -45,7 +53,12 @@ export const eventStream = (call: Pick<Call, 'signal'>, source: (signal: AbortSi
     }
   };
   void pump().catch((error: Error) => stream.destroy(error));
-  return { status: 200, type: 'text/event-stream; charset=utf-8', stream: stream as Readable, headers: { 'X-Accel-Buffering': 'no' } };
+  return {
+    status: 200,
+    type: 'text/event-stream; charset=utf-8',
+    stream: stream as Readable,
+    headers: { 'X-Accel-Buffering': 'no' },
+  };
 };
 
 const drained = (stream: PassThrough, signal: AbortSignal): Promise<void> =>

@@ -6,7 +6,9 @@ import { HttpProblem, refused } from '../http/problem';
 import { wirePosition } from '../queries';
 import type { Answer, AnswerSpec, Call } from '../route';
 
-export const positionSchema = z.union([z.int().min(0), z.string().regex(/^\d+$/)]).meta({ description: 'a place in the log; a number while it is below 2^53, then text' });
+export const positionSchema = z
+  .union([z.int().min(0), z.string().regex(/^\d+$/)])
+  .meta({ description: 'a place in the log; a number while it is below 2^53, then text' });
 export const writtenSchema = z.object({ id: z.string(), revision: z.int(), position: positionSchema });
 export const bilingualSchema = z.object({ zh: z.string(), en: z.string() });
 
@@ -15,7 +17,10 @@ export const written201: Readonly<Record<number, AnswerSpec>> = {
 };
 export const json200 = (schema: z.ZodType, about: Text): Readonly<Record<number, AnswerSpec>> => ({ 200: { schema, about } });
 export const accepted202: Readonly<Record<number, AnswerSpec>> = {
-  202: { schema: z.object({ jobId: z.string() }), about: { zh: '已排入作业;Location 指向它', en: 'a job was started; Location names it' } },
+  202: {
+    schema: z.object({ jobId: z.string() }),
+    about: { zh: '已排入作业;Location 指向它', en: 'a job was started; Location names it' },
+  },
 };
 
 /** 201 with the revision and the position; a refusal is thrown with its status. */
@@ -36,11 +41,18 @@ export const page = z.object({
 export const listOf = (item: z.ZodType) => z.object({ data: z.array(item), next: z.string().optional() });
 
 /** A page of a list that is sorted by its key; `next` is the key of the last item, opaque to callers. */
-export const paged = <T>(call: Call<unknown, { cursor?: string; limit: number }>, items: readonly T[], keyOf: (item: T) => string): Answer => {
+export const paged = <T>(
+  call: Call<unknown, { cursor?: string; limit: number }>,
+  items: readonly T[],
+  keyOf: (item: T) => string,
+): Answer => {
   const { cursor, limit } = call.query;
   const after = cursor === undefined ? undefined : Buffer.from(cursor, 'base64url').toString('utf8');
   if (after !== undefined && Buffer.from(after, 'utf8').toString('base64url') !== cursor)
-    throw new HttpProblem(400, 'invalid-cursor', { zh: 'cursor 应取自上一页的 next', en: 'a cursor is the `next` of the page before' });
+    throw new HttpProblem(400, 'invalid-cursor', {
+      zh: 'cursor 应取自上一页的 next',
+      en: 'a cursor is the `next` of the page before',
+    });
   const sorted = [...items].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
   const rest = after === undefined ? sorted : sorted.filter((item) => keyOf(item) > after);
   const data = rest.slice(0, limit);

@@ -24,12 +24,19 @@ const populationBody = z
   .strictObject({
     year: RecordPopulation.shape.year,
     cells: RecordPopulation.shape.cells.optional(),
-    exposures: z.array(z.strictObject({ kind: z.enum(EXPOSURE_KINDS), amount: RecordExposure.shape.amount })).min(1).max(EXPOSURE_KINDS.length).optional(),
+    exposures: z
+      .array(z.strictObject({ kind: z.enum(EXPOSURE_KINDS), amount: RecordExposure.shape.amount }))
+      .min(1)
+      .max(EXPOSURE_KINDS.length)
+      .optional(),
     source: RecordPopulation.shape.source,
   })
   .superRefine(({ year, cells, source, exposures }, context) => {
     if (!cells && !exposures)
-      context.addIssue({ code: 'custom', ...say('nothing-to-record', '应有 cells 或 exposures', 'give cells, exposures or both') });
+      context.addIssue({
+        code: 'custom',
+        ...say('nothing-to-record', '应有 cells 或 exposures', 'give cells, exposures or both'),
+      });
     if (!cells) return;
     const result = RecordPopulation.safeParse({ year, cells, source });
     if (!result.success) for (const issue of result.error.issues) context.addIssue(issue as never);
@@ -43,7 +50,8 @@ export const communityRoutes: readonly Route[] = [
     summary: { zh: '登记一个社区(街道、乡镇、园区、企业…)', en: 'Register a community' },
     body: RegisterCommunity,
     answers: written201,
-    handler: async ({ body, decide }) => written(body.code, at(body.code), await decide('community', body.code, [{ type: 'RegisterCommunity', data: body }])),
+    handler: async ({ body, decide }) =>
+      written(body.code, at(body.code), await decide('community', body.code, [{ type: 'RegisterCommunity', data: body }])),
   }),
   route({
     method: 'GET',
@@ -73,7 +81,14 @@ export const communityRoutes: readonly Route[] = [
     ),
     handler: async ({ params, ask }) => {
       const found = await ask('community', params.code);
-      if (!found) throw notFound({ zh: `没有登记社区 ${params.code};请先 POST /communities`, en: `community ${params.code} is not registered; POST /communities first` }, 'community-not-found');
+      if (!found)
+        throw notFound(
+          {
+            zh: `没有登记社区 ${params.code};请先 POST /communities`,
+            en: `community ${params.code} is not registered; POST /communities first`,
+          },
+          'community-not-found',
+        );
       return { status: 200, body: found, headers: { ETag: `"r${found.revision}"` } };
     },
   }),
@@ -107,7 +122,8 @@ export const communityRoutes: readonly Route[] = [
     body: DrawBoundary,
     ifMatch: 'required',
     answers: written201,
-    handler: async ({ params: { code }, body, decide }) => written(code, at(code), await decide('community', code, [{ type: 'DrawBoundary', data: body }])),
+    handler: async ({ params: { code }, body, decide }) =>
+      written(code, at(code), await decide('community', code, [{ type: 'DrawBoundary', data: body }])),
   }),
   route({
     method: 'POST',
@@ -118,6 +134,7 @@ export const communityRoutes: readonly Route[] = [
     body: RetireCommunity,
     ifMatch: 'required',
     answers: written201,
-    handler: async ({ params: { code }, body, decide }) => written(code, at(code), await decide('community', code, [{ type: 'RetireCommunity', data: body }])),
+    handler: async ({ params: { code }, body, decide }) =>
+      written(code, at(code), await decide('community', code, [{ type: 'RetireCommunity', data: body }])),
   }),
 ];

@@ -14,7 +14,8 @@ const FILES: Readonly<Record<string, string>> = {
   'favicon-32x32.png': 'image/png',
 };
 // swagger-ui sets style attributes through the DOM, which 'self' allows; its icons are data: images.
-const CSP = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const CSP =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 const PAGE = `<!doctype html>
 <html lang="en">
@@ -43,7 +44,12 @@ const file = async (name: string): Promise<Answer> => {
   return { status: 200, content, type, headers: { 'Cache-Control': 'public, max-age=86400' } };
 };
 
-const html = async (): Promise<Answer> => ({ status: 200, text: PAGE, type: 'text/html; charset=utf-8', headers: { 'Content-Security-Policy': CSP } });
+const html = async (): Promise<Answer> => ({
+  status: 200,
+  text: PAGE,
+  type: 'text/html; charset=utf-8',
+  headers: { 'Content-Security-Policy': CSP },
+});
 const page200 = { 200: { type: 'text/html', about: { zh: '页面', en: 'the page' } } };
 
 export const docsRoutes = (routes: () => readonly Route[]): readonly Route[] => [
@@ -53,10 +59,23 @@ export const docsRoutes = (routes: () => readonly Route[]): readonly Route[] => 
     bare: true,
     tag,
     summary: { zh: '本接口的 OpenAPI 3.1 描述', en: 'This API as OpenAPI 3.1' },
-    answers: { 200: { schema: z.looseObject({ openapi: z.string() }), about: { zh: '由同一份 zod 模式生成', en: 'made from the same zod schemas' } } },
+    answers: {
+      200: {
+        schema: z.looseObject({ openapi: z.string() }),
+        about: { zh: '由同一份 zod 模式生成', en: 'made from the same zod schemas' },
+      },
+    },
     handler: async () => ({ status: 200, text: openApiText(routes()), type: 'application/json; charset=utf-8' }),
   }),
-  route({ method: 'GET', path: '/docs', bare: true, tag, summary: { zh: '接口文档页面', en: 'The page of this API' }, answers: page200, handler: html }),
+  route({
+    method: 'GET',
+    path: '/docs',
+    bare: true,
+    tag,
+    summary: { zh: '接口文档页面', en: 'The page of this API' },
+    answers: page200,
+    handler: html,
+  }),
   route({
     method: 'GET',
     path: '/docs/{file}',
@@ -66,6 +85,10 @@ export const docsRoutes = (routes: () => readonly Route[]): readonly Route[] => 
     params: z.object({ file: z.string().max(64) }),
     answers: { 200: { type: '*/*', about: { zh: '文件', en: 'the file' } } },
     handler: ({ params }) =>
-      params.file === 'start.js' ? Promise.resolve({ status: 200, text: START, type: 'text/javascript; charset=utf-8' }) : params.file === 'index.html' ? html() : file(params.file),
+      params.file === 'start.js'
+        ? Promise.resolve({ status: 200, text: START, type: 'text/javascript; charset=utf-8' })
+        : params.file === 'index.html'
+          ? html()
+          : file(params.file),
   }),
 ];

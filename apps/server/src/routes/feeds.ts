@@ -45,11 +45,21 @@ const readForm = (upload: Upload): z.output<typeof importForm> => {
     en: `there is no mapping ${form.mapping}${suggestion ? `; did you mean ${suggestion}` : ''} (see GET /mappings)`,
   };
   throw new HttpProblem(400, 'unknown-mapping', detail, {
-    errors: [{ code: 'unknown-mapping', detail, pointer: '/mapping', value: form.mapping, allowed: names, ...(suggestion && { suggestion }) }],
+    errors: [
+      {
+        code: 'unknown-mapping',
+        detail,
+        pointer: '/mapping',
+        value: form.mapping,
+        allowed: names,
+        ...(suggestion && { suggestion }),
+      },
+    ],
   });
 };
 
-const estimate = ({ done, bytesRead, bytesTotal }: ImportProgress): number | null => (bytesRead > 0 ? Math.max(done, Math.round((done * bytesTotal) / bytesRead)) : null);
+const estimate = ({ done, bytesRead, bytesTotal }: ImportProgress): number | null =>
+  bytesRead > 0 ? Math.max(done, Math.round((done * bytesTotal) / bytesRead)) : null;
 
 const resultOf = (id: string, { position, errorsFile, firstErrors, ...rest }: ImportAnswer) => ({
   ...rest,
@@ -73,7 +83,8 @@ const runImport = (call: Call, upload: Upload, form: z.output<typeof importForm>
         timeZone: call.engine.config.timeZone,
         dryRun: form.dryRun === 'true',
         errorsTo: join(job.dir, ERRORS_FILE),
-        onProgress: (at) => job.progress({ done: at.done, total: estimate(at), phase: form.dryRun === 'true' ? 'checking' : 'importing' }),
+        onProgress: (at) =>
+          job.progress({ done: at.done, total: estimate(at), phase: form.dryRun === 'true' ? 'checking' : 'importing' }),
         signal: job.signal,
       },
     );
@@ -107,10 +118,18 @@ const startImport = async (call: Call): Promise<Answer> => {
   };
   try {
     if (key === undefined) return await start();
-    const { replayed, status, headers, body } = await engine.idempotency.once({ scope: 'POST /api/v1/imports', key, fingerprint: fingerprint(upload.digest) }, async () => keepable(await start()));
+    const { replayed, status, headers, body } = await engine.idempotency.once(
+      { scope: 'POST /api/v1/imports', key, fingerprint: fingerprint(upload.digest) },
+      async () => keepable(await start()),
+    );
     if (!replayed) return { status, headers, text: body, type: 'application/json; charset=utf-8' };
     await rm(dir, { recursive: true, force: true });
-    return { status, headers: { ...headers, 'Idempotency-Replayed': 'true' }, text: body, type: 'application/json; charset=utf-8' };
+    return {
+      status,
+      headers: { ...headers, 'Idempotency-Replayed': 'true' },
+      text: body,
+      type: 'application/json; charset=utf-8',
+    };
   } catch (error) {
     await rm(dir, { recursive: true, force: true });
     throw error;
@@ -125,7 +144,10 @@ export const feedRoutes: readonly Route[] = [
     tag,
     summary: { zh: '数据来源及其计数', en: 'Feeds and their counts' },
     query: page,
-    answers: json200(listOf(feedSchema), { zh: '按代码排序;重复与拒绝自服务启动起计', en: 'by code; duplicates and rejections since this server started' }),
+    answers: json200(listOf(feedSchema), {
+      zh: '按代码排序;重复与拒绝自服务启动起计',
+      en: 'by code; duplicates and rejections since this server started',
+    }),
     handler: async (call) => paged(call, await call.ask('feeds', undefined), ({ feed }) => feed),
   }),
   route({
@@ -137,7 +159,8 @@ export const feedRoutes: readonly Route[] = [
     answers: json200(feedSchema, { zh: '最近事件与计数', en: 'its last event and counts' }),
     handler: async ({ params: { feed }, ask }) => {
       const found = await ask('feed', feed);
-      if (!found) throw notFound({ zh: `来源 ${feed} 还没有送来任何事件`, en: `feed ${feed} has sent nothing yet` }, 'feed-not-found');
+      if (!found)
+        throw notFound({ zh: `来源 ${feed} 还没有送来任何事件`, en: `feed ${feed} has sent nothing yet` }, 'feed-not-found');
       return { status: 200, body: found };
     },
   }),
@@ -145,7 +168,10 @@ export const feedRoutes: readonly Route[] = [
     method: 'POST',
     path: '/imports',
     tag,
-    summary: { zh: '导入文件(multipart:file、mapping、dryRun、community)', en: 'Import a file (multipart: file, mapping, dryRun, community)' },
+    summary: {
+      zh: '导入文件(multipart:file、mapping、dryRun、community)',
+      en: 'Import a file (multipart: file, mapping, dryRun, community)',
+    },
     body: importForm.extend({ file: z.string().meta({ format: 'binary' }) }),
     takes: { types: ['multipart/form-data'], json: false },
     idempotent: 'by-handler',
@@ -154,4 +180,3 @@ export const feedRoutes: readonly Route[] = [
     handler: (call) => startImport(call as Call),
   }),
 ];
-

@@ -6,7 +6,14 @@ const tag = 'health';
 
 const healthSchema = z.object({
   status: z.enum(['ready', 'not-ready']),
-  dependencies: z.array(z.object({ name: z.string(), status: z.enum(['up', 'down', 'degraded']), latencyMs: z.number(), detail: z.string().optional() })),
+  dependencies: z.array(
+    z.object({
+      name: z.string(),
+      status: z.enum(['up', 'down', 'degraded']),
+      latencyMs: z.number(),
+      detail: z.string().optional(),
+    }),
+  ),
 });
 
 const ready = async ({ engine, language }: Call): Promise<Answer> => {
@@ -41,7 +48,10 @@ const specs: readonly Spec[] = [
   {
     path: '/health/ready',
     summary: about('能否服务,及每项依赖的延迟', 'Whether it can serve, with each dependency and its latency'),
-    answers: { 200: { schema: healthSchema, about: about('可以服务', 'ready') }, 503: { schema: healthSchema, about: about('不能服务', 'not ready') } },
+    answers: {
+      200: { schema: healthSchema, about: about('可以服务', 'ready') },
+      503: { schema: healthSchema, about: about('不能服务', 'not ready') },
+    },
     handler: ready,
   },
   {

@@ -9,10 +9,14 @@ const tag = 'injuries';
 const idParam = z.object({ id: z.uuid().toLowerCase() });
 const at = (id: string): string => `/api/v1/injuries/${id}`;
 
-const missing = (id: string): HttpProblem => notFound({ zh: `没有伤害记录 ${id}`, en: `there is no injury record ${id}` }, 'injury-not-found');
+const missing = (id: string): HttpProblem =>
+  notFound({ zh: `没有伤害记录 ${id}`, en: `there is no injury record ${id}` }, 'injury-not-found');
 
 /** Reported over this API, a record needs no number of its own: the command's id serves, so that a repeat is the same record. */
-const reportBody = injuryRecord.extend({ feed: injuryRecord.shape.feed.default('api'), recordId: injuryRecord.shape.recordId.optional() });
+const reportBody = injuryRecord.extend({
+  feed: injuryRecord.shape.feed.default('api'),
+  recordId: injuryRecord.shape.recordId.optional(),
+});
 
 type ChangeType = 'CorrectInjury' | 'UpdateInjuryOutcome' | 'RetractInjury';
 
@@ -27,15 +31,28 @@ const change = (name: string, type: ChangeType, zh: string, en: string): Route =
     refusesIdentities: true,
     ifMatch: 'required',
     answers: written201,
-    handler: async ({ params: { id }, body, decide }) => written(id, at(id), await decide('injury', id, [{ type, data: body } as never])),
+    handler: async ({ params: { id }, body, decide }) =>
+      written(id, at(id), await decide('injury', id, [{ type, data: body } as never])),
   });
 
 /** The other report must be there: a link to nothing would count a person away. */
 const requireOther = async (call: Call, other: string): Promise<void> => {
   if (!(await call.ask('injury', other)))
-    throw new HttpProblem(404, 'injury-not-found', { zh: `没有要关联的伤害记录 ${other}`, en: `there is no injury record ${other} to link to` }, {
-      errors: [{ code: 'injury-not-found', detail: { zh: '没有这条伤害记录', en: 'there is no such injury record' }, pointer: '/other', value: other }],
-    });
+    throw new HttpProblem(
+      404,
+      'injury-not-found',
+      { zh: `没有要关联的伤害记录 ${other}`, en: `there is no injury record ${other} to link to` },
+      {
+        errors: [
+          {
+            code: 'injury-not-found',
+            detail: { zh: '没有这条伤害记录', en: 'there is no such injury record' },
+            pointer: '/other',
+            value: other,
+          },
+        ],
+      },
+    );
 };
 
 export const injuryRoutes: readonly Route[] = [
@@ -85,10 +102,15 @@ export const injuryRoutes: readonly Route[] = [
     tag,
     summary: { zh: '一例伤害的全部事件', en: 'Everything that happened to the record' },
     params: idParam,
-    answers: json200(listOf(z.object({ position: positionSchema, revision: z.int(), type: z.string(), recordedAt: z.string(), data: z.unknown() })), {
-      zh: '按修订号排序',
-      en: 'by revision',
-    }),
+    answers: json200(
+      listOf(
+        z.object({ position: positionSchema, revision: z.int(), type: z.string(), recordedAt: z.string(), data: z.unknown() }),
+      ),
+      {
+        zh: '按修订号排序',
+        en: 'by revision',
+      },
+    ),
     handler: async ({ params: { id }, ask }) => {
       const data = await ask('timeline', id);
       if (!data) throw missing(id);

@@ -39,18 +39,29 @@ const projectionSchema = z.object({
 });
 
 const projectionsNow = async (call: Call) =>
-  (await call.ask('projections', undefined)).map((status) => ({ ...status, position: wirePosition(status.position), head: wirePosition(status.head) }));
+  (await call.ask('projections', undefined)).map((status) => ({
+    ...status,
+    position: wirePosition(status.position),
+    head: wirePosition(status.head),
+  }));
 
 const rebuild = async (call: Call, name: string | undefined): Promise<Answer> => {
   const names = (await call.engine.projections.status()).map((status) => status.name);
   if (name !== undefined && !names.includes(name)) {
     const suggestion = nearest(name, names);
-    const detail = { zh: `没有投影 ${name};有 ${names.join('、')}`, en: `there is no projection ${name}; there are ${names.join(', ')}` };
-    throw new HttpProblem(404, 'projection-not-found', detail, { errors: [{ code: 'projection-not-found', detail, value: name, allowed: names, ...(suggestion && { suggestion }) }] });
+    const detail = {
+      zh: `没有投影 ${name};有 ${names.join('、')}`,
+      en: `there is no projection ${name}; there are ${names.join(', ')}`,
+    };
+    throw new HttpProblem(404, 'projection-not-found', detail, {
+      errors: [{ code: 'projection-not-found', detail, value: name, allowed: names, ...(suggestion && { suggestion }) }],
+    });
   }
   const id = newJobId();
   await call.engine.jobs.start('rebuild', id, async (job) => ({
-    projections: await call.engine.projections.rebuild(name, ({ projection, done, total }) => job.progress({ done, total, phase: projection })),
+    projections: await call.engine.projections.rebuild(name, ({ projection, done, total }) =>
+      job.progress({ done, total, phase: projection }),
+    ),
   }));
   return { status: 202, body: { jobId: id }, headers: { Location: `/api/v1/jobs/${id}` } };
 };
@@ -91,7 +102,10 @@ export const logRoutes: readonly Route[] = [
     tag,
     summary: { zh: '日志:某位置之后的事件', en: 'The log: events after a position' },
     query: z.object({ after: positionParam.default(0n), limit: z.coerce.number().int().min(1).max(10_000).default(100) }),
-    answers: json200(listOf(eventSchema), { zh: '按位置排序;next 即下一页的 after', en: 'by position; `next` is the next page’s `after`' }),
+    answers: json200(listOf(eventSchema), {
+      zh: '按位置排序;next 即下一页的 after',
+      en: 'by position; `next` is the next page’s `after`',
+    }),
     handler: async (call) => {
       const { after, limit } = call.query;
       const events = await call.ask('events', { after: toPosition(after), limit });

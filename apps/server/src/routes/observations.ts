@@ -1,5 +1,13 @@
 import { Readable } from 'node:stream';
-import { definitionHash, indicator, indicators, parseObservationQuery, toCsv, toNdjson, type ObservationAnswer } from '@vigil/indicators';
+import {
+  definitionHash,
+  indicator,
+  indicators,
+  parseObservationQuery,
+  toCsv,
+  toNdjson,
+  type ObservationAnswer,
+} from '@vigil/indicators';
 import { localDate, nearest } from '@vigil/vocabulary';
 import { z } from 'zod';
 import { HttpProblem, problemItem, refusedAll } from '../http/problem';
@@ -21,8 +29,20 @@ const notAcceptable = (asked: string): HttpProblem =>
   new HttpProblem(
     406,
     'format-not-available',
-    { zh: `本版本不提供 ${asked};可用 JSON、CSV(.csv)或 NDJSON(.ndjson)`, en: `this version does not write ${asked}; there are JSON, CSV (.csv) and NDJSON (.ndjson)` },
-    { errors: [{ code: 'format-not-available', detail: { zh: '没有这种格式', en: 'no such format' }, value: asked, allowed: Object.values(FORMATS) }] },
+    {
+      zh: `本版本不提供 ${asked};可用 JSON、CSV(.csv)或 NDJSON(.ndjson)`,
+      en: `this version does not write ${asked}; there are JSON, CSV (.csv) and NDJSON (.ndjson)`,
+    },
+    {
+      errors: [
+        {
+          code: 'format-not-available',
+          detail: { zh: '没有这种格式', en: 'no such format' },
+          value: asked,
+          allowed: Object.values(FORMATS),
+        },
+      ],
+    },
   );
 
 /** The best format the reader takes; JSON when it says nothing. */
@@ -30,7 +50,9 @@ const negotiated = (call: Call): Format => {
   const asked = weighted(header(call.request.headers, 'accept'));
   if (asked.length === 0) return 'json';
   for (const name of asked) {
-    const found = (Object.keys(FORMATS) as Format[]).find((format) => FORMATS[format] === name || (format === 'ndjson' && name === 'application/ndjson'));
+    const found = (Object.keys(FORMATS) as Format[]).find(
+      (format) => FORMATS[format] === name || (format === 'ndjson' && name === 'application/ndjson'),
+    );
     if (found) return found;
     if (name === '*/*' || name === 'application/*') return 'json';
     if (name === 'text/*') return 'csv';
@@ -39,7 +61,11 @@ const negotiated = (call: Call): Format => {
   throw notAcceptable(asked.slice(0, 3).join(', ').slice(0, 100));
 };
 
-const observe = async (call: Call, source: URLSearchParams | Readonly<Record<string, unknown>>, format: Format): Promise<Answer> => {
+const observe = async (
+  call: Call,
+  source: URLSearchParams | Readonly<Record<string, unknown>>,
+  format: Format,
+): Promise<Answer> => {
   const today = localDate(new Date().toISOString(), call.engine.config.timeZone);
   const parsed = parseObservationQuery(source, { today });
   if (!parsed.ok) throw refusedAll(400, parsed.problems);
@@ -50,20 +76,34 @@ const observe = async (call: Call, source: URLSearchParams | Readonly<Record<str
   const answer = result.value;
   const type = `${FORMATS[format]}; charset=utf-8`;
   if (format === 'csv')
-    return { status: 200, type, stream: Readable.from(toCsv(answer, { bom: query.bom })), headers: { 'Content-Disposition': 'attachment; filename="observations.csv"' } };
+    return {
+      status: 200,
+      type,
+      stream: Readable.from(toCsv(answer, { bom: query.bom })),
+      headers: { 'Content-Disposition': 'attachment; filename="observations.csv"' },
+    };
   if (format === 'ndjson') return { status: 200, type, stream: Readable.from(toNdjson(answer)) };
   return { status: 200, body: localised(answer, call) };
 };
 
 const localised = ({ data, meta }: ObservationAnswer, { language }: Call) => ({
   data,
-  meta: { ...meta, position: wirePosition(meta.position), problems: meta.problems.map((problem) => problemItem(problem, language)) },
+  meta: {
+    ...meta,
+    position: wirePosition(meta.position),
+    problems: meta.problems.map((problem) => problemItem(problem, language)),
+  },
 });
 
 const one = z.string().optional();
 const querySchema = z.object({
-  dimension: z.union([z.string(), z.array(z.string())]).meta({ description: '`dim[:item(;item)*]`, repeatable: dx, pe, ou, sex, age, mechanism …', examples: ['dx:INC-01'] }),
-  filter: z.union([z.string(), z.array(z.string())]).optional().meta({ description: 'restricts and collapses, repeatable', examples: ['mechanism:fall'] }),
+  dimension: z
+    .union([z.string(), z.array(z.string())])
+    .meta({ description: '`dim[:item(;item)*]`, repeatable: dx, pe, ou, sex, age, mechanism …', examples: ['dx:INC-01'] }),
+  filter: z
+    .union([z.string(), z.array(z.string())])
+    .optional()
+    .meta({ description: 'restricts and collapses, repeatable', examples: ['mechanism:fall'] }),
   asOf: one.meta({ description: 'an instant: what the log held then' }),
   asOfPosition: z.coerce.number().int().optional().meta({ description: 'a position: what the log held there' }),
   today: one.meta({ description: 'moves relative periods only' }),
@@ -76,13 +116,15 @@ const querySchema = z.object({
   bom: z.stringbool().optional().meta({ description: 'CSV: false leaves out the byte order mark' }),
 });
 
-const bodySchema = z.object({
-  dimension: z.union([z.string(), z.array(z.string())]),
-  filter: z.union([z.string(), z.array(z.string())]).optional(),
-  asOf: z.string().optional(),
-  asOfPosition: z.union([z.int(), z.string()]).optional(),
-  minPosition: z.union([z.int(), z.string()]).optional(),
-}).loose();
+const bodySchema = z
+  .object({
+    dimension: z.union([z.string(), z.array(z.string())]),
+    filter: z.union([z.string(), z.array(z.string())]).optional(),
+    asOf: z.string().optional(),
+    asOfPosition: z.union([z.int(), z.string()]).optional(),
+    minPosition: z.union([z.int(), z.string()]).optional(),
+  })
+  .loose();
 
 const rowSchema = z
   .object({
@@ -102,11 +144,22 @@ const rowSchema = z
 const answerSchema = z.object({
   data: z.array(rowSchema),
   meta: z
-    .object({ asOf: z.string(), position: positionSchema, lagSeconds: z.number(), standard: z.string(), definitions: z.array(z.looseObject({ code: z.string(), hash: z.string() })), populationVersion: z.string().nullable() })
+    .object({
+      asOf: z.string(),
+      position: positionSchema,
+      lagSeconds: z.number(),
+      standard: z.string(),
+      definitions: z.array(z.looseObject({ code: z.string(), hash: z.string() })),
+      populationVersion: z.string().nullable(),
+    })
     .loose(),
 });
-const answered: Readonly<Record<number, AnswerSpec>> = { 200: { schema: answerSchema, about: { zh: '数值、区间与出处', en: 'values, intervals and their provenance' } } };
-const tables = (type: string): Readonly<Record<number, AnswerSpec>> => ({ 200: { type, about: { zh: '每行带出处', en: 'provenance on every row' } } });
+const answered: Readonly<Record<number, AnswerSpec>> = {
+  200: { schema: answerSchema, about: { zh: '数值、区间与出处', en: 'values, intervals and their provenance' } },
+};
+const tables = (type: string): Readonly<Record<number, AnswerSpec>> => ({
+  200: { type, about: { zh: '每行带出处', en: 'provenance on every row' } },
+});
 
 /** The query string as it was sent: the grammar reads `+` and `;` itself. */
 const searchOf = (call: Call): URLSearchParams => {
@@ -141,7 +194,10 @@ const refusedSuffix = (suffix: string, name: string): Route =>
   });
 
 const indicatorSchema = z.looseObject({ code: z.string(), version: z.int(), name: bilingualSchema, hash: z.string() });
-const indicatorView = (definition: ReturnType<typeof indicators>[number]) => ({ ...definition, hash: definitionHash(definition) });
+const indicatorView = (definition: ReturnType<typeof indicators>[number]) => ({
+  ...definition,
+  hash: definitionHash(definition),
+});
 
 export const observationRoutes: readonly Route[] = [
   route({
@@ -189,8 +245,13 @@ export const observationRoutes: readonly Route[] = [
       if (found) return { status: 200, body: indicatorView(found) };
       const codes = indicators().map((known) => known.code);
       const suggestion = nearest(code, codes);
-      const detail = { zh: `没有指标 ${code}${suggestion ? `;是否为 ${suggestion}` : ''}`, en: `there is no indicator ${code}${suggestion ? `; did you mean ${suggestion}` : ''}` };
-      throw new HttpProblem(404, 'indicator-not-found', detail, { errors: [{ code: 'indicator-not-found', detail, value: code, allowed: codes, ...(suggestion && { suggestion }) }] });
+      const detail = {
+        zh: `没有指标 ${code}${suggestion ? `;是否为 ${suggestion}` : ''}`,
+        en: `there is no indicator ${code}${suggestion ? `; did you mean ${suggestion}` : ''}`,
+      };
+      throw new HttpProblem(404, 'indicator-not-found', detail, {
+        errors: [{ code: 'indicator-not-found', detail, value: code, allowed: codes, ...(suggestion && { suggestion }) }],
+      });
     },
   }),
 ];

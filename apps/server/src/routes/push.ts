@@ -47,14 +47,18 @@ const view = ({ results, position, ...counts }: PushAnswer, { language }: Pick<C
 
 /** Faults of a request as a whole that are its syntax. */
 const SYNTAX: ReadonlySet<string> = new Set(['invalid-json', 'invalid-encoding', 'too-deep', 'not-an-array']);
-const statusOf = (code: string): number => (SYNTAX.has(code) ? 400 : code === 'unsupported-media-type' ? 415 : code === 'too-many-events' ? 413 : 422);
+const statusOf = (code: string): number =>
+  SYNTAX.has(code) ? 400 : code === 'unsupported-media-type' ? 415 : code === 'too-many-events' ? 413 : 422;
 
 type Params = { feed: string };
 type Query = { atomic: boolean };
 
 const push = async (call: Call<Params, Query>, body: Uint8Array | AsyncIterable<Uint8Array>): Promise<Answer> => {
   const { engine, params, query, request, gone } = call;
-  const result = await pushEvents({ log: engine.log }, { feed: params.feed, body, contentType: request.headers['content-type'] ?? '', atomic: query.atomic, signal: gone });
+  const result = await pushEvents(
+    { log: engine.log },
+    { feed: params.feed, body, contentType: request.headers['content-type'] ?? '', atomic: query.atomic, signal: gone },
+  );
   if (!result.ok) throw refused(result.problem, statusOf(result.problem.code));
   engine.feeds.count(params.feed, result.value);
   return { status: 200, body: view(result.value, call) };
@@ -68,8 +72,20 @@ const pushOnce = async (call: Call<Params, Query>): Promise<Answer> => {
   if (key === undefined) return push(call, body);
   const scope = `POST /api/v1/feeds/${params.feed}/events`;
   const once = async (print: string, run: () => Promise<Answer>): Promise<Answer> => {
-    const { status, headers, body: text, replayed } = await engine.idempotency.once({ scope, key, fingerprint: fingerprint(`${print} ${call.query.atomic}`) }, async () => keepable(await run()));
-    return { status, text, type: 'application/json; charset=utf-8', headers: { ...headers, ...(replayed && { 'Idempotency-Replayed': 'true' }) } };
+    const {
+      status,
+      headers,
+      body: text,
+      replayed,
+    } = await engine.idempotency.once({ scope, key, fingerprint: fingerprint(`${print} ${call.query.atomic}`) }, async () =>
+      keepable(await run()),
+    );
+    return {
+      status,
+      text,
+      type: 'application/json; charset=utf-8',
+      headers: { ...headers, ...(replayed && { 'Idempotency-Replayed': 'true' }) },
+    };
   };
   if (Buffer.isBuffer(body)) return once(fingerprint(body), () => push(call, body));
   const path = join(engine.dataDir, 'uploads', randomUUID());
@@ -91,6 +107,14 @@ export const pushRoute: Route = route({
   takes: { types: [SINGLE, BATCH, STREAM], json: false },
   idempotent: 'by-handler',
   deadlineMs: 30 * 60_000, // a stream lasts as long as its sender
-  answers: { 200: { schema: pushedSchema, about: { zh: '逐个结果,按顺序;超过 1000 个的流只列被拒绝的', en: 'results in order; of a stream over 1,000 the rejected ones only' } } },
+  answers: {
+    200: {
+      schema: pushedSchema,
+      about: {
+        zh: '逐个结果,按顺序;超过 1000 个的流只列被拒绝的',
+        en: 'results in order; of a stream over 1,000 the rejected ones only',
+      },
+    },
+  },
   handler: (call) => pushOnce(call as Call<Params, Query>),
 });

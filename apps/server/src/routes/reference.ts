@@ -12,7 +12,10 @@ const tag = 'reference';
 let made: ReadonlyMap<string, unknown> | undefined;
 const schemas = (): ReadonlyMap<string, unknown> =>
   (made ??= new Map(
-    Object.entries(feedSchemas()).map(([type, schema]) => [type, { $id: `/api/v1/schemas/${type}`, title: type, ...z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) }]),
+    Object.entries(feedSchemas()).map(([type, schema]) => [
+      type,
+      { $id: `/api/v1/schemas/${type}`, title: type, ...z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) },
+    ]),
   ));
 
 export const referenceRoutes: readonly Route[] = [
@@ -22,7 +25,10 @@ export const referenceRoutes: readonly Route[] = [
     tag,
     summary: { zh: '可推送的事件类型', en: 'Event types that feeds may push' },
     query: page,
-    answers: json200(listOf(z.object({ type: z.string(), schema: z.string() })), { zh: '类型及其 JSON Schema 的地址', en: 'each type and where its JSON Schema is' }),
+    answers: json200(listOf(z.object({ type: z.string(), schema: z.string() })), {
+      zh: '类型及其 JSON Schema 的地址',
+      en: 'each type and where its JSON Schema is',
+    }),
     handler: async (call) =>
       paged(
         call,
@@ -43,7 +49,9 @@ export const referenceRoutes: readonly Route[] = [
       const types = [...schemas().keys()];
       const suggestion = nearest(type, types);
       const detail = { zh: `没有事件类型 ${type}`, en: `there is no event type ${type}` };
-      throw new HttpProblem(404, 'schema-not-found', detail, { errors: [{ code: 'schema-not-found', detail, value: type, allowed: types, ...(suggestion && { suggestion }) }] });
+      throw new HttpProblem(404, 'schema-not-found', detail, {
+        errors: [{ code: 'schema-not-found', detail, value: type, allowed: types, ...(suggestion && { suggestion }) }],
+      });
     },
   }),
   route({
@@ -61,7 +69,10 @@ export const referenceRoutes: readonly Route[] = [
     tag,
     summary: { zh: '代码系统及其到标准轴的映射', en: 'Code systems and their way to the canonical axes' },
     query: page,
-    answers: json200(listOf(z.looseObject({ system: z.string(), version: z.string(), title: bilingualSchema })), { zh: '按名称和版本排序', en: 'by name and version' }),
+    answers: json200(listOf(z.looseObject({ system: z.string(), version: z.string(), title: bilingualSchema })), {
+      zh: '按名称和版本排序',
+      en: 'by name and version',
+    }),
     handler: async (call) => paged(call, codeSystems(), ({ system, version }) => `${system} ${version}`),
   }),
   route({
@@ -70,7 +81,10 @@ export const referenceRoutes: readonly Route[] = [
     tag,
     summary: { zh: '标准人口', en: 'Standard populations' },
     query: page,
-    answers: json200(listOf(z.looseObject({ id: z.string(), title: bilingualSchema, total: z.number() })), { zh: '按名称排序', en: 'by id' }),
+    answers: json200(listOf(z.looseObject({ id: z.string(), title: bilingualSchema, total: z.number() })), {
+      zh: '按名称排序',
+      en: 'by id',
+    }),
     handler: async (call) => paged(call, standardPopulations(), ({ id }) => id),
   }),
 ];
