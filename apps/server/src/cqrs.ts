@@ -60,8 +60,13 @@ export class Decide extends Command<Result<CommandDone>> {
 @CommandHandler(Decide)
 export class DecideHandler implements ICommandHandler<Decide> {
   constructor(@Inject(ENGINE) private readonly engine: Engine) {}
-  execute({ aggregate, id, commands, context }: Decide): Promise<Result<CommandDone>> {
-    return handleCommand(this.engine.log, registry[aggregate], id, commands, context);
+  async execute({ aggregate, id, commands, context }: Decide): Promise<Result<CommandDone>> {
+    const result = await handleCommand(this.engine.log, registry[aggregate], id, commands, context);
+    // A revision was expected of what isn't there: that it is missing says more than that it "moved".
+    if (result.ok || result.problem.code !== 'stream-moved' || result.problem.allowed?.[0] !== 'r-1') return result;
+    const { decider } = registry[aggregate];
+    const decision = decider.decide(commands, decider.initialState);
+    return decision.ok ? result : decision;
   }
 }
 

@@ -356,7 +356,7 @@ describe('an injury by hand', () => {
     ]);
     for (const path of [`/injuries/${nobody}`, '/injuries/nothing', `/injuries/${nobody}/timeline`])
       expect((await get(path)).status).toBe(404);
-    expectProblem(await post(`/injuries/${nobody}/retraction`, { reason: 'x' }, { 'if-match': '"r0"' }), 412, 'stream-moved');
+    expectProblem(await post(`/injuries/${nobody}/retraction`, { reason: 'x' }, { 'if-match': '"r0"' }), 404, 'injury-not-found');
   });
 
   it('takes no identity, in either language, and quotes none', async () => {

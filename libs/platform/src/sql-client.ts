@@ -1,7 +1,7 @@
 import postgres from 'postgres';
 
 /** Our client: dates and timestamps are read and written as text. */
-export type SqlClient = postgres.Sql<{ date: string }>;
+export type SqlClient = postgres.Sql<{ date: string; array: (string | null)[] }>;
 
 export interface SqlClientOptions {
   /** Connections at most; default 10. */
@@ -25,7 +25,14 @@ export const connect = (url: string, options: SqlClientOptions): SqlClient =>
     connect_timeout: options.connectTimeoutSeconds ?? 10,
     prepare: true,
     onnotice: () => undefined,
-    types: { date: { to: 1184, from: [1082, 1114, 1184], serialize: asText, parse: (text: string) => text } },
+    // Its look-up of array types on every new connection rejects unhandled when that backend is killed meanwhile.
+    fetch_types: false,
+    backoff: (attempt: number) => Math.min(0.05 * 2 ** attempt, 1),
+    types: {
+      date: { to: 1184, from: [1082, 1114, 1184], serialize: asText, parse: (text: string) => text },
+      // Arrays of int4, text, date and uuid: all that statements take and answer.
+      array: { to: 1009, from: [1007, 1009, 1182, 2951], serialize: arrayLiteral, parse: fromArrayLiteral },
+    },
     connection: {
       application_name: options.applicationName,
       statement_timeout: options.statementTimeoutMs ?? 30_000,
@@ -33,5 +40,14 @@ export const connect = (url: string, options: SqlClientOptions): SqlClient =>
       DateStyle: 'ISO',
     },
   });
+
+const arrayLiteral = (values: readonly (string | number | null)[]): string =>
+  `{${values.map((value) => (value === null ? 'NULL' : `"${String(value).replace(/[\\"]/g, '\\$&')}"`)).join()}}`;
+
+/** One dimension, as text. */
+const fromArrayLiteral = (text: string): (string | null)[] =>
+  [...text.slice(1, -1).matchAll(/"((?:[^"\\]|\\.)*)"|([^,]+)/g)].map(([, quoted, plain]) =>
+    quoted !== undefined ? quoted.replace(/\\(.)/g, '$1') : plain === 'NULL' ? null : plain!,
+  );
 
 const asText = (value: unknown): string => (value instanceof Date ? value.toISOString() : String(value));

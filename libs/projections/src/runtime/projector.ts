@@ -2,7 +2,7 @@ import type { RecordedEvent } from '@vigil/event-log';
 import type { SqlClient } from '@vigil/platform';
 import type { TransactionSql } from 'postgres';
 
-export type Transaction = TransactionSql<{ date: string }>;
+export type Transaction = TransactionSql<{ date: string; array: (string | null)[] }>;
 
 /** One read model: which events it handles, how a page of them changes it, and how it is emptied. */
 export interface Projector {

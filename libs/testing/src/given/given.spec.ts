@@ -1,15 +1,12 @@
 import { ok, refuse } from '@vigil/vocabulary';
-import type { Decider, DomainEvent } from '@vigil/domain';
 import { given } from './given';
 
-type Counted = DomainEvent<'Counted', { by: number }>;
-const counter: Decider<number, Counted, { total: number }> = {
+type Counted = { readonly type: 'Counted'; readonly data: { by: number } };
+const counter = {
   initialState: { total: 0 },
-  decide: (by, { total }) =>
-    total + by > 3
-      ? refuse({ code: 'too-many', detail: { zh: '太多', en: 'too many' } })
-      : ok(by === 0 ? [] : [{ type: 'Counted', data: { by } }]),
-  evolve: ({ total }, { data }) => ({ total: total + data.by }),
+  decide: (by: number, { total }: { total: number }) =>
+    total + by > 3 ? refuse({ code: 'too-many', detail: { zh: '太多', en: 'too many' } }) : ok(by === 0 ? [] : [counted(by)]),
+  evolve: ({ total }: { total: number }, { data }: Counted) => ({ total: total + data.by }),
 };
 const counted = (by: number): Counted => ({ type: 'Counted', data: { by } });
 
