@@ -122,7 +122,7 @@ export const createProgram = (done: Done): Command => {
 
   program
     .command('import')
-    .description(say('导入文件(CSV、TSV、gz、NDJSON)', 'import a file (CSV, TSV, gz, NDJSON)'))
+    .description(say('导入文件(CSV 或 TSV,可为 gzip)', 'import a file (CSV or TSV, gzipped or not)'))
     .argument('<file>', say('要导入的文件', 'the file'))
     .requiredOption(
       '--mapping <name>',

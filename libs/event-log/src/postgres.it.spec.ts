@@ -215,7 +215,9 @@ describe('the log on PostgreSQL, beside its contract', () => {
 
   it('says that the outcome is unknown when the deadline has passed; a retry with the same ids settles it', async () => {
     const log = openLog({ deadlineMs: 100 });
-    const holder = await client('holder', 1).reserve();
+    const pool = client('holder', 1);
+    await pool`SELECT 1`; // reserve() never answers on a client that hasn't connected yet
+    const holder = await pool.reserve();
     await holder`SELECT pg_advisory_lock(${APPEND_LOCK})`;
     const one = request('a', 'none', [newEvent(), newEvent()]);
     await expect(log.append(one)).rejects.toBeInstanceOf(LogUnavailable);

@@ -520,7 +520,8 @@ describe('a run', () => {
     expect(counts(answer)).toEqual({ accepted: 5993, duplicates: 0, rejected: 7, rows: 6000 });
     expect(answer.firstErrors.map(({ row }) => row)).toEqual([4, 1004, 1501, 2004, 3004, 4004, 5004]);
     expect(answer.firstErrors[2]).toMatchObject({ code: 'event-id-conflict', value: '7' });
-    expect(most).toBe(3);
+    expect(most).toBeGreaterThan(1);
+    expect(most).toBeLessThanOrEqual(3);
     expect(progress.at(-1)).toBe(6000);
     expect([...progress].sort((a, b) => a - b)).toEqual(progress);
   });

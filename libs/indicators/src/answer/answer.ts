@@ -129,7 +129,7 @@ export const createObservations = ({ sql, log, timeZone, now = () => new Date() 
     const communities = (
       await tx<
         { code: string; parent: string | null; groups: string[] }[]
-      >`SELECT code, parent, groups FROM read.communities WHERE known_from <= ${position}`
+      >`SELECT code, parent, groups FROM read.communities WHERE known_from <= ${position} ORDER BY code`
     ).map((row): Community => ({ ...row }));
     const tree = communityTree(communities);
     const unregistered = new Set(

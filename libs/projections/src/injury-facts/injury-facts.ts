@@ -214,6 +214,24 @@ export const injuryFactsProjector = ({ log, timeZone }: InjuryFactsOptions): Pro
     }
   };
 
+  /** Reports of the page that a decision speaks of, made before them or within the page: a link may overtake the report it names. */
+  const pairedAmong = async (tx: Transaction, events: readonly RecordedEvent[]): Promise<Set<string>> => {
+    const reported = events.filter(({ type }) => type === 'InjuryReported').map(idOf);
+    const found = await tx<{ id: string }[]>`
+      SELECT r.id FROM unnest(${reported}::text[]::uuid[]) AS r(id)
+      WHERE EXISTS (SELECT FROM read.injury_pairs p WHERE p.low = r.id) OR EXISTS (SELECT FROM read.injury_pairs p WHERE p.high = r.id AND p.linked)`;
+    const paired = new Set(found.map(({ id }) => id));
+    for (const event of events)
+      if (event.type === 'InjuryLinked') paired.add(idOf(event)).add((JSON.parse(event.data) as { other: string }).other);
+    return paired;
+  };
+
+  const applyPairedReport = async (tx: Transaction, event: RecordedEvent): Promise<void> => {
+    const id = idOf(event);
+    await applyReports(tx, [event]);
+    await recount(tx, await clustersOf(tx, [id]), event.position.toString());
+  };
+
   const applyChange = async (tx: Transaction, event: RecordedEvent): Promise<void> => {
     const id = idOf(event);
     const at = event.position.toString();
@@ -234,15 +252,18 @@ export const injuryFactsProjector = ({ log, timeZone }: InjuryFactsOptions): Pro
     name: 'injury-facts',
     handles: new Set(Object.keys(injuryEvents)),
     apply: async (tx, events) => {
+      const paired = await pairedAmong(tx, events);
       let reports: RecordedEvent[] = [];
       for (const event of events) {
-        if (event.type === 'InjuryReported') {
+        const isReport = event.type === 'InjuryReported';
+        if (isReport && !paired.has(idOf(event))) {
           reports.push(event);
           continue;
         }
         if (reports.length > 0) await applyReports(tx, reports);
         reports = [];
-        await applyChange(tx, event);
+        if (isReport) await applyPairedReport(tx, event);
+        else await applyChange(tx, event);
       }
       if (reports.length > 0) await applyReports(tx, reports);
     },
