@@ -1,0 +1,42 @@
+import Table from 'cli-table3';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { benchAppend } from './append';
+import { benchImport } from './import';
+import { benchMemory, benchStart } from './whole-process';
+import type { Figure } from './world';
+
+const BENCHES: Readonly<Record<string, (rounds: number) => Promise<Figure[]>>> = {
+  append: benchAppend,
+  import: benchImport,
+  memory: benchMemory,
+  start: benchStart,
+};
+
+/** `npm run bench [-- name …] [--rounds n]`: measures, prints one table, writes `.bench/<name>.json`. */
+export const main = async (args: readonly string[]): Promise<void> => {
+  const at = args.indexOf('--rounds');
+  const rounds = at >= 0 ? Number(args[at + 1]) : 3;
+  const names = args.filter((arg, index) => !arg.startsWith('--') && (at < 0 || index !== at + 1));
+  const unknown = names.find((name) => !(name in BENCHES));
+  if (unknown !== undefined || !(rounds >= 1 && rounds <= 20)) {
+    process.stderr.write(`npm run bench [-- ${Object.keys(BENCHES).join('|')} …] [--rounds 1…20]\n`);
+    process.exitCode = 2;
+    return;
+  }
+  const folder = join(__dirname, '../../../.bench');
+  await mkdir(folder, { recursive: true });
+  const table = new Table({ head: ['what', 'measured', 'aim', ''], style: { head: [], border: [] } });
+  for (const name of names.length > 0 ? names : Object.keys(BENCHES)) {
+    process.stderr.write(`measuring ${name} …\n`);
+    const figures = await BENCHES[name]!(rounds);
+    for (const { what, value, aim, met } of figures)
+      table.push([what, value, aim ?? '', met === undefined ? '' : met ? 'met' : 'MISSED']);
+    await writeFile(
+      join(folder, `${name}.json`),
+      `${JSON.stringify({ name, rounds, node: process.version, cores: cpus().length, figures }, null, 2)}\n`,
+    );
+  }
+  process.stdout.write(`${table.toString()}\n`);
+};
