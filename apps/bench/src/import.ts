@@ -4,7 +4,9 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { once } from 'node:events';
 import { pipeline } from 'node:stream/promises';
+import type { SqlClient } from '@vigil/platform';
 import { median, NEISS, NEISS_ROWS, openWorld, quantile, seconds, sharedFile, whole, type Figure, type World } from './world';
 
 /** Streams and events as they lie in the log, in the files that the raw COPY reads. */
@@ -27,9 +29,16 @@ const rawCopy = async ({ elsewhere, sql }: World, folder: string, name: string):
       type text COLLATE "C" NOT NULL, version smallint NOT NULL, recorded_at timestamptz NOT NULL, fingerprint uuid NOT NULL,
       data text NOT NULL, metadata text NOT NULL, UNIQUE (stream_id, revision));`);
   return seconds(async () => {
-    for (const [table] of TABLES)
-      await pipeline(createReadStream(join(folder, table)), await raw.unsafe(`COPY ${table} FROM STDIN`).writable());
+    for (const [table] of TABLES) await copyIn(raw, table, join(folder, table));
   });
+};
+
+/** By hand: stream.pipeline into postgres 3.4.9's COPY stops for ever in a file of 200 MB. */
+const copyIn = async (raw: SqlClient, table: string, file: string): Promise<void> => {
+  const sink = await raw.unsafe(`COPY ${table} FROM STDIN`).writable();
+  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 16 })) if (!sink.write(chunk)) await once(sink, 'drain');
+  sink.end();
+  await once(sink, 'finish');
 };
 
 const QUESTION = 'dimension=dx:INC-01&dimension=pe:2017&filter=ou:US&dimension=sex&dimension=age';

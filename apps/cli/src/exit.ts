@@ -37,27 +37,41 @@ export class Failure extends Error {
   }
 }
 
+const VALUE_SHOWN = 40;
+/** A cell as it stands, in quotes; what would move a terminal's cursor is escaped. */
+const quoted = (value: unknown): string => {
+  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
+  return JSON.stringify(text.length > VALUE_SHOWN ? `${text.slice(0, VALUE_SHOWN - 1)}…` : text).replaceAll(
+    /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+};
+
 const detailText = (detail: ProblemItem['detail']): string => (typeof detail === 'object' ? detail[language()] : (detail ?? ''));
 
-/** One line per reason: where, what, what would be right. A lone reason that repeats the detail adds only what would be right. */
+/** One line per reason: where, what stands there, what is wrong, what would be right, and for a row the code. A lone reason that repeats the detail adds only what would be right. */
 export const problemLines = (problem: ProblemDocument): string[] => {
   const items = (problem.errors ?? []).slice(0, 10).flatMap((item) => {
     const said = detailText(item.detail) || item.code;
     const again = said === problem.detail;
     const column = item.column ? ` ${item.column}` : '';
+    const value = item.value !== undefined && item.value !== '' ? ` ${quoted(item.value)}` : '';
     const where =
       item.row !== undefined
-        ? say(`第 ${item.row} 行${column}:`, `row ${item.row}${column}:`)
+        ? say(`第 ${item.row} 行${column}${value}:`, `row ${item.row}${column}${value}:`)
         : item.pointer
           ? `${item.pointer}:`
           : '';
     const allowed = item.allowed?.slice(0, 12) ?? [];
     const right = item.suggestion
-      ? say(`(是否为 ${item.suggestion}?)`, `(did you mean ${item.suggestion}?)`)
+      ? problem.detail?.includes(item.suggestion)
+        ? ''
+        : say(`(是否为 ${item.suggestion}?)`, `(did you mean ${item.suggestion}?)`)
       : allowed.length > 0
         ? say(`(可用:${allowed.join('、')})`, `(allowed: ${allowed.join(', ')})`)
         : '';
-    const line = (again ? [right] : [where, said, right]).filter(Boolean).join(' ');
+    const code = item.row !== undefined && item.code && item.code !== said ? `[${item.code}]` : '';
+    const line = (again ? [right] : [where, said, right, code]).filter(Boolean).join(' ');
     return line ? [`  ${line}`] : [];
   });
   const more = (problem.errors?.length ?? 0) - 10;

@@ -49,9 +49,15 @@ const parseProblem = (text: string): ProblemDocument | undefined => {
 export const unreachable = (url: string, error: unknown): Failure => {
   const cause = (error as { cause?: { code?: string; message?: string } } | undefined)?.cause;
   const timedOut = (error as Error | undefined)?.name === 'TimeoutError';
+  const code = cause?.code ?? cause?.message ?? String((error as Error | undefined)?.message ?? error);
+  const brokeOff = /^(UND_ERR_SOCKET|ECONNRESET|EPIPE)$/.test(code) || code === 'terminated';
   const why = timedOut
     ? say('超时', 'timed out')
-    : (cause?.code ?? cause?.message ?? String((error as Error | undefined)?.message ?? error));
+    : code === 'ECONNREFUSED'
+      ? say('无人应答;服务可能已停止', 'nothing answers there; the server may have stopped')
+      : brokeOff
+        ? say('连接中断;服务可能已停止', 'the connection broke off; the server may have stopped')
+        : code;
   return new Failure(EXIT.unreachable, say(`无法连接 ${url}(${why})`, `can't reach ${url} (${why})`));
 };
 
@@ -101,7 +107,7 @@ export const createClient = (base: string): Client => {
         }),
       ),
     upload: async <T>(path: string, fields: Readonly<Record<string, string>>, file: string, onBytes?: (sent: number) => void) => {
-      const { body, contentType } = openAsStream(fields, file, onBytes);
+      const { body, contentType, fault } = openAsStream(fields, file, onBytes);
       const init = {
         method: 'POST',
         headers: { accept: 'application/json', 'content-type': contentType },
@@ -109,7 +115,11 @@ export const createClient = (base: string): Client => {
         duplex: 'half',
         ms: 3_600_000,
       };
-      return json<T>(await send(path, init as RequestInit & { ms: number }));
+      try {
+        return await json<T>(await send(path, init as RequestInit & { ms: number }));
+      } catch (error) {
+        throw fault() ?? error;
+      }
     },
     events: (path, signal) => followEvents(send, path, signal),
   };

@@ -120,14 +120,14 @@ test('reasons on a line each, with what would be right', () =>
   expect(
     problemLines({
       errors: [
-        { row: 12, column: 'sex', code: 'unknown-code', detail: 'no such sex', allowed: ['F', 'M'] },
+        { row: 12, column: 'sex', code: 'unknown-code', detail: 'no such sex', value: 'Q\u001b[2J\u009b', allowed: ['F', 'M'] },
         { pointer: '/dx', code: 'unknown-indicator', detail: { zh: '没有', en: 'no indicator INC-99' }, suggestion: 'INC-01' },
         ...Array.from({ length: 10 }, (_, i) => ({ code: `x${i}` })),
       ],
     }),
   ).toEqual(
     expect.arrayContaining([
-      '  row 12 sex: no such sex (allowed: F, M)',
+      '  row 12 sex "Q\\u001b[2J\\u009b": no such sex (allowed: F, M) [unknown-code]',
       '  /dx: no indicator INC-99 (did you mean INC-01?)',
       '  … 2 more',
     ]),

@@ -48,7 +48,7 @@ export const importFile = async (file: string, options: ImportOptions): Run => {
   } catch (error) {
     // The file as a whole was refused: the promised last line comes all the same, with the reason.
     if (options.json && error instanceof Failure && error.exitCode === EXIT.refused) {
-      note(`${error.message}`);
+      note(`vigil: ${error.message}`);
       out(
         JSON.stringify({
           accepted: 0,
@@ -78,6 +78,16 @@ const checkFile = async (file: string): Promise<number> => {
   return found.size;
 };
 
+/** The server went away in the middle: what to do, beside what happened. */
+const resumable = (error: unknown): never => {
+  if (!(error instanceof Failure) || error.exitCode !== EXIT.unreachable) throw error;
+  const hint = say(
+    '已接收的行都已保存;重新导入同一文件,不会重复计数',
+    'rows it took are kept; import the same file again, nothing counts twice',
+  );
+  throw new Failure(EXIT.unreachable, `${error.message}: ${hint}`, error.problem);
+};
+
 const importInto = async (client: Client, file: string, size: number, options: ImportOptions): Run => {
   const fields = {
     mapping: options.mapping,
@@ -93,7 +103,9 @@ const importInto = async (client: Client, file: string, size: number, options: I
   const bar = await progress(options.dryRun ? say('试导入', 'checking') : say('导入', 'importing'));
   const job = await followJob<ImportResult, ProblemItem>(client, id, bar, (row) => {
     if (problems.length < SHOWN) problems.push(row);
-  }).finally(() => bar.end());
+  })
+    .catch(resumable)
+    .finally(() => bar.end());
   // A file that breaks off in the middle: the rows before the break are in, and counted.
   const broken =
     job.state !== 'done' && (job.result?.accepted ?? 0) + (job.result?.duplicates ?? 0) > 0 ? jobFailure(job) : undefined;
@@ -104,7 +116,7 @@ const importInto = async (client: Client, file: string, size: number, options: I
     await awaitPosition(client, result.position, waiting).finally(() => waiting.end());
   }
   await report(client, id, file, result, problems.length > 0 ? problems : (result.firstErrors ?? []), options);
-  if (broken) note(broken.message);
+  if (broken) note(`vigil: ${broken.message}`);
   return broken ? EXIT.partly : importExit(result);
 };
 
@@ -131,6 +143,8 @@ const report = async (
       [0, 1, 2, 3],
     ),
   );
+  if (accepted + duplicates + rejected === 0)
+    note(say(`${file} 只有表头,没有数据行`, `${file} has a header and no rows below it`));
   if (rejected > 0) {
     for (const line of problemLines({ errors: problems.slice(0, SHOWN) } satisfies ProblemDocument)) tell(line);
     if (rejected > problems.length)

@@ -220,10 +220,7 @@ test('CSV says what JSON says', async () => {
 test('with minPosition every write is read at once by its writer', async () => {
   for (let n = 1; n <= 25; n++) {
     const position = await push(reported(`ryw-${n}`, { occurredAt: '2026-07-01', knownAt: '2026-07-01' }));
-    const { data, meta } = await ask(
-      'dimension=dx:INC-01&dimension=pe:2026-07&dimension=ou:C-001',
-      `minPosition=${position}`,
-    );
+    const { data, meta } = await ask('dimension=dx:INC-01&dimension=pe:2026-07&dimension=ou:C-001', `minPosition=${position}`);
     expect(data[0]!.num).toBe(n);
     expect(meta.position).toBeGreaterThanOrEqual(position);
   }

@@ -34,6 +34,17 @@ const until = async (holds: () => Promise<boolean>): Promise<void> => {
   while (!(await holds())) await pause(5);
 };
 
+/**
+ * A statement that PostgreSQL had received goes on, and may commit, after its client was killed: the log is counted once the
+ * dead client's sessions have ended.
+ */
+const sessionsEnded = (sql: SqlClient): Promise<void> =>
+  until(async () => {
+    const [row] = await sql`
+      SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'vigil-%'`;
+    return row!['n'] === 0;
+  });
+
 describeWith([FILE], 'an import that is killed and started again', () => {
   const world = createWorld();
   afterAll(() => world.close());
@@ -76,6 +87,7 @@ describeWith([FILE], 'an import that is killed and started again', () => {
       env,
     );
     await killed(importing);
+    await sessionsEnded(sql);
     const { events } = await logContent(sql);
     expect(events).toBeGreaterThan(0);
     expect(events).toBeLessThan(EVENTS);
@@ -97,6 +109,7 @@ describeWith([FILE], 'an import that is killed and started again', () => {
       await until(async () => (await size()) > depth);
       importing.child.kill('SIGKILL');
       await killed(importing);
+      await sessionsEnded(sql);
       expect(await size()).toBeLessThan(EVENTS);
     }
     const last = await world.vigil(['import', sharedPath(FILE), ...MAPPING, '--json'], env).ended;
@@ -185,6 +198,7 @@ describe('a server that is killed while events are pushed', () => {
       }),
     );
     await killed(first);
+    await sessionsEnded(sql);
     expect(fates.some(({ status }) => status === 'rejected')).toBe(true);
     expect(acknowledged.size).toBeGreaterThanOrEqual(15 * EACH);
 

@@ -152,10 +152,8 @@ export const node = (body: string, env: NodeJS.ProcessEnv = {}): Program =>
     repository,
   );
 
-export const serving = async (program: Program): Promise<string> => {
-  program.hears(/^never$/).catch(() => undefined);
-  return program.hears(/^listening on (\S+)$/m);
-};
+/** The address of a `vigil serve`, once it answers. */
+export const serving = (program: Program): Promise<string> => program.hears(/^listening on (\S+)$/m);
 
 /** Rows of `vigil import --json`'s last line. */
 export interface Imported {

@@ -310,7 +310,10 @@ const requireCommunity = async (log: EventLog, code: string): Promise<void> => {
   if ((state as { status: string }).status !== 'none') return;
   throw new FileFault(
     'community-not-found',
-    { zh: '没有登记该社区;请先 POST /communities', en: 'the community is not registered; POST /communities first' },
+    {
+      zh: `社区“${code}”没有登记;请先 POST /api/v1/communities`,
+      en: `community "${code}" is not registered; POST /api/v1/communities first`,
+    },
     { value: code },
   );
 };

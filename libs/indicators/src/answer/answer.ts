@@ -178,9 +178,12 @@ export const createObservations = ({ sql, log, timeZone, now = () => new Date() 
       return { definition, bands: standardBands(query) };
     });
 
+    const statements: { dx: string; statement: string }[] = [];
     const data: ObservationRow[] = [];
     for (const plan of plans)
-      data.push(...(await rowsOf(tx, { query, plan, position, targets, members, periods, personYears, ended, note })));
+      data.push(
+        ...(await rowsOf(tx, { query, plan, position, targets, members, periods, personYears, ended, note, statements })),
+      );
 
     return {
       data,
@@ -200,6 +203,7 @@ export const createObservations = ({ sql, log, timeZone, now = () => new Date() 
         problems: [...problems.values()],
         query: formatObservationQuery(query),
         dimensions: query.dimensions.map(({ name }) => name),
+        ...(query.explain && { explain: statements }),
       },
     };
   };
@@ -261,6 +265,8 @@ interface RowsContext {
   /** The day after which a period hasn't ended. */
   readonly ended: string;
   readonly note: (problem: Problem) => void;
+  /** What was asked of the database, for `explain`. */
+  readonly statements: { dx: string; statement: string }[];
 }
 
 /** A dimension's possible values and, for ages, their ranges. */
@@ -312,6 +318,7 @@ const rowsOf = async (tx: Sql, context: RowsContext): Promise<ObservationRow[]> 
       ageCuts,
       weighted: query.weighted,
     });
+    context.statements.push({ dx: definition.code, statement: statement.text });
     return (await tx.unsafe(statement.text, statement.parameters as never[], { prepare: true })).map((row) =>
       statement.read(row as Record<string, unknown>),
     );

@@ -57,6 +57,8 @@ export interface ObservationMeta {
   readonly query: string;
   /** The columns between `ou` and `value`, in the order asked. */
   readonly dimensions: readonly DimensionName[];
+  /** With `explain=true`: the statements that counted the injuries, with placeholders for values. */
+  readonly explain?: readonly { readonly dx: string; readonly statement: string }[];
 }
 
 export interface ObservationAnswer {

@@ -216,11 +216,15 @@ export const injuryFactsProjector = ({ log, timeZone }: InjuryFactsOptions): Pro
 
   /** Reports of the page that a decision speaks of, made before them or within the page: a link may overtake the report it names. */
   const pairedAmong = async (tx: Transaction, events: readonly RecordedEvent[]): Promise<Set<string>> => {
-    const reported = events.filter(({ type }) => type === 'InjuryReported').map(idOf);
-    const found = await tx<{ id: string }[]>`
-      SELECT r.id FROM unnest(${reported}::text[]::uuid[]) AS r(id)
-      WHERE EXISTS (SELECT FROM read.injury_pairs p WHERE p.low = r.id) OR EXISTS (SELECT FROM read.injury_pairs p WHERE p.high = r.id AND p.linked)`;
-    const paired = new Set(found.map(({ id }) => id));
+    const paired = new Set<string>();
+    const [any] = await tx<{ some: boolean }[]>`SELECT EXISTS (SELECT FROM read.injury_pairs) AS some`;
+    if (any!.some) {
+      const reported = events.filter(({ type }) => type === 'InjuryReported').map(idOf);
+      const found = await tx<{ id: string }[]>`
+        SELECT r.id FROM unnest(${reported}::text[]::uuid[]) AS r(id)
+        WHERE EXISTS (SELECT FROM read.injury_pairs p WHERE p.low = r.id) OR EXISTS (SELECT FROM read.injury_pairs p WHERE p.high = r.id AND p.linked)`;
+      for (const { id } of found) paired.add(id);
+    }
     for (const event of events)
       if (event.type === 'InjuryLinked') paired.add(idOf(event)).add((JSON.parse(event.data) as { other: string }).other);
     return paired;

@@ -4,7 +4,7 @@ import type { ProjectionStatus, Projections, RebuildProgress } from './projectio
 import type { Projector } from './projector';
 
 /** Events per transaction: large enough that the commit doesn't show, small enough for the memory of one page. */
-const PAGE = 1_000;
+const PAGE = 2_000;
 /** Wait before a failed database is asked again, ms. */
 const RETRY = 1_000;
 
@@ -70,9 +70,12 @@ export const createRuntime = ({ sql, log, projectors, logger, crashPoint }: Runt
     const { name, handles, apply } = track.projector;
     const handled = events.filter((event) => handles.has(event.type));
     await sql.begin(async (tx) => {
+      // A crash may take the last pages back, checkpoint and effect together; the log still has them.
+      const relaxed = tx`SET LOCAL synchronous_commit TO off`.execute();
       const moved = await tx`
         UPDATE read.checkpoints SET position = ${upTo.toString()}, moved_at = now()
         WHERE projection = ${name} AND position = ${track.position.toString()}`;
+      await relaxed;
       if (moved.count !== 1)
         throw new CheckpointMoved(`the checkpoint of ${name} is not where this process left it; another instance runs it`);
       if (handled.length > 0) await apply(tx, handled);
