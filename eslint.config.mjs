@@ -25,6 +25,7 @@ export default tseslint.config(
             may('lib:indicators', 'lib:vocabulary', 'lib:statistics', 'lib:projections', 'lib:platform', 'lib:testing'),
             may('lib:feeds', 'lib:vocabulary', 'lib:domain', 'lib:event-log', 'lib:platform', 'lib:testing'),
             may('lib:testing', 'lib:vocabulary', 'lib:platform'),
+            may('app:bench', 'lib:vocabulary', 'lib:platform', 'lib:event-log', 'lib:projections', 'lib:indicators', 'lib:feeds'),
             may(
               'app:server',
               'lib:vocabulary',
