@@ -104,7 +104,7 @@ describeWith([FILE], 'an import that is killed and started again', () => {
     const env = { DATABASE_URL: url, VIGIL_DATA_DIR: await world.folder(), VIGIL_URL: '', VIGIL_LOG: 'error' };
     const stands = async () => (await sql`SELECT to_regclass('log.events') IS NOT NULL AS made`)[0]!['made'] === true;
     const size = async () => ((await stands()) ? Number((await sql`SELECT count(*)::int AS n FROM log.events`)[0]!['n']) : 0);
-    for (const depth of [500, HALF, ROWS - 4_000]) {
+    for (const depth of [500, HALF, ROWS - 9_000]) {
       const importing = world.vigil(['import', sharedPath(FILE), ...MAPPING, '--json'], { ...env, VIGIL_URL: '' });
       await until(async () => (await size()) > depth);
       importing.child.kill('SIGKILL');
@@ -115,7 +115,7 @@ describeWith([FILE], 'an import that is killed and started again', () => {
     const last = await world.vigil(['import', sharedPath(FILE), ...MAPPING, '--json'], env).ended;
     const { accepted, duplicates, rejected } = importedBy(last);
     expect({ code: last.code, rows: accepted + duplicates, rejected }).toEqual({ code: 0, rows: ROWS, rejected: 0 });
-    expect(duplicates).toBeGreaterThan(ROWS - 4_000);
+    expect(duplicates).toBeGreaterThan(ROWS - 9_000);
     expect(await outcome(url, sql, async () => undefined)).toEqual(undisturbed);
   });
 

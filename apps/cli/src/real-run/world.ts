@@ -61,7 +61,12 @@ export const createWorld = () => {
   const later = <T>(made: T, close: () => Promise<unknown> | unknown): T => (closers.push(close), made);
   return {
     close: async (): Promise<void> => {
-      for (const close of closers.splice(0).reverse()) await close();
+      const faults: unknown[] = [];
+      for (const close of closers.splice(0).reverse())
+        await Promise.resolve()
+          .then(close)
+          .catch((fault: unknown) => faults.push(fault));
+      if (faults.length > 0) throw faults[0];
     },
     later,
     folder: async (): Promise<string> => {
