@@ -43,6 +43,19 @@ const copyIn = async (raw: SqlClient, table: string, file: string): Promise<void
 
 const QUESTION = 'dimension=dx:INC-01&dimension=pe:2017&filter=ou:US&dimension=sex&dimension=age';
 
+/** Seconds from the end of an import that the projections followed live until they hold all of it. */
+const lagAfterImport = async (file: string): Promise<number> => {
+  const world = await openWorld();
+  try {
+    await world.projections.start();
+    await importFile({ log: world.log }, { path: file, mapping: 'neiss-under2' });
+    const head = await world.log.head();
+    return await seconds(() => world.projections.waitFor(head, 600_000));
+  } finally {
+    await world.close();
+  }
+};
+
 /** The real run: file to durable events against a raw COPY of them, then projections, rebuild and queries on the same facts. */
 export const benchImport = async (rounds: number): Promise<Figure[]> => {
   const file = sharedFile(NEISS);
@@ -73,6 +86,7 @@ export const benchImport = async (rounds: number): Promise<Figure[]> => {
         const took = await seconds(() => observations.answer(parsed.value));
         if (i >= 20) times.push(took * 1000);
       }
+      const lag = await lagAfterImport(file);
       const rows = NEISS_ROWS;
       const took = median(imports);
       const ratio = median(imports.map((value, i) => value / copies[i]!));
@@ -87,12 +101,8 @@ export const benchImport = async (rounds: number): Promise<Figure[]> => {
         },
         { what: 'raw COPY of the same rows, same indexes', value: `${median(copies).toFixed(1)} s` },
         { what: 'import ÷ raw COPY, pair by pair', value: ratio.toFixed(2), aim: '≤ 1.5', met: ratio <= 1.5 },
-        {
-          what: 'projections from nothing to lag 0',
-          value: `${catchUp.toFixed(1)} s`,
-          aim: '≤ 10 s after the import',
-          met: catchUp <= 10,
-        },
+        { what: 'lag 0 after an import that projections followed', value: `${lag.toFixed(1)} s`, aim: '≤ 10 s', met: lag <= 10 },
+        { what: 'projections from nothing to lag 0', value: `${catchUp.toFixed(1)} s` },
         { what: 'rebuild of injury-facts', value: `${whole(rebuild)} events/s`, aim: '≥ 50,000', met: rebuild >= 50_000 },
         {
           what: '/observations, a year by sex and age, p50 / p95',

@@ -7,7 +7,7 @@ import { NEISS, sharedFile, type Figure } from './world';
 
 const VIGIL = join(__dirname, '../../cli/bin/vigil.js');
 /** As the command's first line starts it. */
-const NODE_FLAGS = ['--max-old-space-size=1024'];
+const NODE_FLAGS = ['--max-old-space-size=512', '--max-semi-space-size=8'];
 
 const run = async (
   args: readonly string[],

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-old-space-size=1024
+#!/usr/bin/env -S node --max-old-space-size=512 --max-semi-space-size=8
 'use strict';
 // The heap's ceiling is what makes V8 collect early: without it an import's garbage takes 200 MB more than its data.
 // In a checkout the sources are run as they are (npx vigil works right after npm ci); a packaged image carries one built file.

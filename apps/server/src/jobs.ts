@@ -37,10 +37,13 @@ export interface JobHandle {
   rowError(data: unknown): void;
 }
 
-/** A job that ends with a sentence instead of a result. */
+/** A job that ends with a sentence; `result` says what was done before. */
 export class JobFailed extends Error {
   override readonly name = 'JobFailed';
-  constructor(readonly problem: Problem) {
+  constructor(
+    readonly problem: Problem,
+    readonly result?: unknown,
+  ) {
     super(problem.code);
   }
 }
@@ -141,6 +144,7 @@ export const createJobs = async ({ dir, logger }: { readonly dir: string; readon
         if (!told) logger.error({ err: error }, 'a job failed');
         end = {
           state: 'failed',
+          ...(error instanceof JobFailed && error.result !== undefined && { result: error.result }),
           problem: told ?? {
             code: 'internal',
             detail: { zh: '作业因内部错误而中止;详见服务日志', en: 'the job ended by an internal error; see the server log' },
@@ -150,7 +154,7 @@ export const createJobs = async ({ dir, logger }: { readonly dir: string; readon
     }
     job.view = { ...job.view, ...end, finishedAt: new Date().toISOString() };
     await save(job.view);
-    emit(job, 'done', { state: job.view.state, ...(end.problem ? { problem: end.problem } : { result: end.result }) });
+    emit(job, 'done', end);
     setTimeout(() => live.delete(job.view.id), 10 * 60_000).unref(); // the file answers from then on
   };
 

@@ -94,13 +94,16 @@ const runImport = (call: Call, upload: Upload, form: z.output<typeof importForm>
     if (!(error instanceof InterruptedImport)) throw error;
     tell(error.answer);
     const { accepted, duplicates, rejected } = error.answer;
-    throw new JobFailed({
-      code: error.code,
-      detail: {
-        zh: `${error.detail.zh};此前的行已处理:接收 ${accepted}、重复 ${duplicates}、拒绝 ${rejected}`,
-        en: `${error.detail.en}; rows before it were dealt with: ${accepted} accepted, ${duplicates} duplicates, ${rejected} rejected`,
+    throw new JobFailed(
+      {
+        code: error.code,
+        detail: {
+          zh: `${error.detail.zh};此前的行已处理:接收 ${accepted}、重复 ${duplicates}、拒绝 ${rejected}`,
+          en: `${error.detail.en}; rows before it were dealt with: ${accepted} accepted, ${duplicates} duplicates, ${rejected} rejected`,
+        },
       },
-    });
+      resultOf(job.id, error.answer),
+    );
   } finally {
     await rm(upload.path, { force: true });
   }

@@ -4,7 +4,7 @@ import type { ProjectionStatus, Projections, RebuildProgress } from './projectio
 import type { Projector } from './projector';
 
 /** Events per transaction: large enough that the commit doesn't show, small enough for the memory of one page. */
-const PAGE = 2_000;
+const PAGE = 1_000;
 /** Wait before a failed database is asked again, ms. */
 const RETRY = 1_000;
 
