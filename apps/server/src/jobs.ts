@@ -236,11 +236,21 @@ export const createJobs = async ({ dir, logger }: { readonly dir: string; readon
   };
 };
 
+/** PostgreSQL's disk_full, or our own: which of the two meets it first is chance. */
+const DISK_FULL: Problem = {
+  code: 'no-space',
+  detail: {
+    zh: '服务器磁盘已满;已接收的行保留;腾出空间后再次导入同一文件即可',
+    en: 'the server has no disk space left; the rows it took are kept; import the same file again once there is room',
+  },
+};
+
 /** Faults that speak for themselves (of the file, of the disk) carry a sentence; others are ours. */
 const problemOfFailure = (error: unknown): Problem | undefined => {
   if (error instanceof JobFailed) return error.problem;
   if (error instanceof HttpProblem) return { code: error.code, detail: error.detail };
   const { code, detail } = error as { code?: unknown; detail?: Partial<Text> };
+  if (code === '53100' || code === 'ENOSPC') return DISK_FULL;
   return typeof code === 'string' && typeof detail?.zh === 'string' && typeof detail.en === 'string'
     ? { code, detail: detail as Text }
     : undefined;

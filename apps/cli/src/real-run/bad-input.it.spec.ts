@@ -314,14 +314,18 @@ describe('the surroundings', () => {
     const full = world.vigil(['serve', '--port', '0'], env);
     const at = await serving(full);
     const told = await world.vigil(['import', 'large.csv', '--mapping', 'neiss-under2'], { VIGIL_URL: at }, folder).ended;
-    expect(told).toMatchObject({ code: 3, out: '' }); // whole, so that a failure shows what was said
+    // Either the WAL has no room, and PostgreSQL ends (3), or a table has none, and the import is refused (4): chance.
+    expect({ ...told, code: [3, 4].includes(told.code!) }).toMatchObject({ code: true, out: '' }); // whole, so that a failure shows what was said
     expect(complaint(told)).toEqual([expect.stringMatching(/rows it took are kept; import the same file again/)]);
     full.child.kill('SIGTERM');
     const ended = await full.ended;
-    expect(ended).toMatchObject({
+    const gone = {
       code: 1,
-      err: expect.stringMatching(/^the embedded PostgreSQL ended unexpectedly .*nothing committed is lost/m),
-    });
+      err: expect.stringMatching(
+        /^(the embedded PostgreSQL ended unexpectedly|the connection to PostgreSQL broke).*nothing committed is lost/m,
+      ),
+    };
+    expect(ended).toMatchObject(ended.code === 0 && told.code === 4 ? {} : gone);
 
     expect(spawnSync('mount', ['-o', 'remount,size=1g', disk]).status).toBe(0);
     const roomy = world.vigil(['serve', '--port', '0'], env);
