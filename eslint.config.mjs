@@ -26,6 +26,7 @@ export default tseslint.config(
             may('lib:feeds', 'lib:vocabulary', 'lib:domain', 'lib:event-log', 'lib:platform', 'lib:testing'),
             may('lib:testing', 'lib:vocabulary', 'lib:platform'),
             may('app:bench', 'lib:vocabulary', 'lib:platform', 'lib:event-log', 'lib:projections', 'lib:indicators', 'lib:feeds'),
+            may('app:proof', 'lib:vocabulary', 'lib:domain', 'lib:platform', 'lib:event-log', 'lib:projections', 'lib:testing'),
             may(
               'app:server',
               'lib:vocabulary',

@@ -1,14 +1,22 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
 import type { EventLog } from '@vigil/event-log';
 import type { Logger, SqlClient } from '@vigil/platform';
 import { COMMUNITIES_MIGRATION, communitiesProjector } from './communities/communities';
 import { INJURY_FACTS_MIGRATION, INJURY_INDEXES_MIGRATION, injuryFactsProjector } from './injury-facts/injury-facts';
+import { createPostgresStore } from './runtime/postgres-store';
 import type { Projections } from './runtime/projections';
+import type { Projector, ReadModel } from './runtime/projector';
+import { createRebuilder, type RebuildCrashPoint } from './runtime/rebuild';
 import { createRuntime, type RuntimeOptions } from './runtime/runtime';
-import { RUNTIME_MIGRATION } from './runtime/schema';
+import { OWNERS_MIGRATION, RUNTIME_MIGRATION } from './runtime/schema';
 
-export type { ProjectionStatus, Projections, RebuildProgress } from './runtime/projections';
-export type { Projector, Transaction } from './runtime/projector';
-export { createRuntime, type RuntimeOptions } from './runtime/runtime';
+export type { DigestCheck, Projections, ProjectionStatus, Rebuilt, RebuildProgress } from './runtime/projections';
+export type { Projector, ReadModel, Transaction } from './runtime/projector';
+export type { Clock } from './runtime/clock';
+export * from './runtime/store';
+export { createPostgresStore, type PostgresProjectionStore } from './runtime/postgres-store';
+export { createRuntime, type Runtime, type RuntimeOptions } from './runtime/runtime';
 export { createReadModels, STILL_KNOWN, type CommunityRow, type ReadModels } from './communities/communities';
 export { factOf, type Fact } from './injury-facts/fact';
 
@@ -18,6 +26,7 @@ export const PROJECTION_MIGRATIONS = [
   COMMUNITIES_MIGRATION,
   INJURY_FACTS_MIGRATION,
   INJURY_INDEXES_MIGRATION,
+  OWNERS_MIGRATION,
 ] as const;
 
 export interface ProjectionsOptions {
@@ -26,9 +35,42 @@ export interface ProjectionsOptions {
   /** IANA name; the calendar by which instants become days. */
   readonly timeZone: string;
   readonly logger?: Logger;
-  readonly crashPoint?: RuntimeOptions['crashPoint'];
+  readonly crashPoint?: (name: Parameters<NonNullable<RuntimeOptions<unknown>['crashPoint']>>[0] | RebuildCrashPoint) => void;
+  /** Besides the engine's own; effects such as publishing. */
+  readonly more?: readonly (ReadModel | Projector)[];
 }
 
 /** Every read model of the engine, following one log. */
-export const createProjections = ({ sql, log, timeZone, logger, crashPoint }: ProjectionsOptions): Projections =>
-  createRuntime({ sql, log, logger, crashPoint, projectors: [communitiesProjector, injuryFactsProjector({ log, timeZone })] });
+export const createProjections = ({ sql, log, timeZone, logger, crashPoint, more = [] }: ProjectionsOptions): Projections => {
+  const store = createPostgresStore({ sql });
+  const projectors: (ReadModel | Projector)[] = [communitiesProjector, injuryFactsProjector({ log, timeZone }), ...more];
+  const owner = `${hostname()}:${process.pid}:${randomBytes(4).toString('hex')}`;
+  const { wake, ...runtime } = createRuntime({ store, log, projectors, owner, logger, crashPoint });
+  const rebuilder = createRebuilder({ sql, log, store, crashPoint });
+  const models = projectors.filter((each): each is ReadModel => 'tables' in each);
+  const chosen = (name: string | undefined): ReadModel[] => {
+    const found = models.filter((model) => name === undefined || model.name === name);
+    if (found.length === 0)
+      throw new RangeError(`there is no read model ${name}; there are ${models.map((m) => m.name).join(', ')}`);
+    return found;
+  };
+  return {
+    ...runtime,
+    stop: async () => {
+      await runtime.stop();
+      await store.close();
+    },
+    rebuild: async (name, progress = () => undefined) => {
+      const rebuilt = [];
+      for (const model of chosen(name)) {
+        rebuilt.push(await rebuilder.rebuild(model, progress));
+        wake();
+      }
+      return rebuilt;
+    },
+    goBack: async (name) => {
+      await rebuilder.goBack(chosen(name)[0]!);
+      wake();
+    },
+  };
+};

@@ -13,6 +13,7 @@ import { freshDatabase } from '@vigil/testing';
 import { deterministicId } from '@vigil/vocabulary';
 import fc from 'fast-check';
 import {
+  createPostgresStore,
   createProjections,
   createReadModels,
   createRuntime,
@@ -275,17 +276,19 @@ test('effect and checkpoint move together: a death between them is as if neither
   const applied: string[] = [];
   const projector: Projector = {
     name: 'doomed',
+    kind: 'model',
     handles: new Set(['InjuryReported']),
     apply: async (tx, events) => {
       for (const event of events) await tx`INSERT INTO public.seen (position) VALUES (${event.position.toString()})`;
       applied.push(...events.map((event) => event.position.toString()));
     },
-    empty: async (tx) => void (await tx`TRUNCATE public.seen`),
   };
   await sql`CREATE TABLE public.seen (position bigint PRIMARY KEY)`;
+  const store = createPostgresStore({ sql });
   const runtime = createRuntime({
-    sql,
+    store,
     log,
+    owner: 'spec',
     projectors: [projector],
     crashPoint: (name) => {
       if (name === 'projector.after-effect' && deaths++ === 0)
@@ -296,6 +299,7 @@ test('effect and checkpoint move together: a death between them is as if neither
   await runtime.start();
   expect(await runtime.waitFor(await log.head(), 10_000)).toBe(true);
   await runtime.stop();
+  await store.close();
   expect(applied).toEqual(['1', '1']); // tried twice
   expect((await sql`SELECT position FROM public.seen`).length).toBe(1); // there once
 });

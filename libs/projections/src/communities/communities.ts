@@ -3,7 +3,7 @@ import { communityEvents } from '@vigil/domain';
 import type { RecordedEvent } from '@vigil/event-log';
 import type { SqlClient } from '@vigil/platform';
 import type { Text } from '@vigil/vocabulary';
-import type { Projector, Transaction } from '../runtime/projector';
+import type { ReadModel, Transaction } from '../runtime/projector';
 
 /** A known_to that hasn't come yet. */
 export const STILL_KNOWN = '9223372036854775807';
@@ -58,45 +58,45 @@ const applyOne = async (tx: Transaction, event: RecordedEvent): Promise<void> =>
   switch (type) {
     case 'CommunityRegistered':
       await tx`
-        INSERT INTO read.communities (code, name_zh, name_en, type, parent, groups, status, revision, known_from)
+        INSERT INTO communities (code, name_zh, name_en, type, parent, groups, status, revision, known_from)
         VALUES (${code}, ${data.name.zh}, ${data.name.en}, ${data.type}, ${data.parent ?? null}, ${data.groups ?? []}, 'registered', ${event.revision}, ${at})`;
       return;
     case 'PopulationRecorded': {
       const cells = JSON.stringify(data.cells);
       await tx`
-        UPDATE read.population p SET known_to = ${at}
+        UPDATE population p SET known_to = ${at}
         FROM json_to_recordset(${cells}::text::json) AS c(sex text, "ageFrom" int, "ageTo" int, residency text)
         WHERE p.community = ${code} AND p.year = ${data.year} AND p.known_to = ${STILL_KNOWN}
           AND p.sex = c.sex AND p.residency IS NOT DISTINCT FROM c.residency
           AND p.age_from <= coalesce(c."ageTo", 999) AND c."ageFrom" <= coalesce(p.age_to, 999)`;
       await tx`
-        INSERT INTO read.population (community, year, sex, age_from, age_to, residency, persons, known_from)
+        INSERT INTO population (community, year, sex, age_from, age_to, residency, persons, known_from)
         SELECT ${code}, ${data.year}, c.sex, c."ageFrom", c."ageTo", c.residency, c.persons, ${at}
         FROM json_to_recordset(${cells}::text::json) AS c(sex text, "ageFrom" int, "ageTo" int, residency text, persons double precision)`;
       break;
     }
     case 'ExposureRecorded':
-      await tx`UPDATE read.exposures SET known_to = ${at} WHERE community = ${code} AND year = ${data.year} AND kind = ${data.kind} AND known_to = ${STILL_KNOWN}`;
-      await tx`INSERT INTO read.exposures (community, year, kind, amount, known_from) VALUES (${code}, ${data.year}, ${data.kind}, ${data.amount}, ${at})`;
+      await tx`UPDATE exposures SET known_to = ${at} WHERE community = ${code} AND year = ${data.year} AND kind = ${data.kind} AND known_to = ${STILL_KNOWN}`;
+      await tx`INSERT INTO exposures (community, year, kind, amount, known_from) VALUES (${code}, ${data.year}, ${data.kind}, ${data.amount}, ${at})`;
       break;
     case 'CommunityRetired':
-      await tx`UPDATE read.communities SET status = 'retired' WHERE code = ${code}`;
+      await tx`UPDATE communities SET status = 'retired' WHERE code = ${code}`;
       break;
     case 'CommunityBoundaryDrawn':
       break;
   }
-  await tx`UPDATE read.communities SET revision = ${event.revision} WHERE code = ${code}`;
+  await tx`UPDATE communities SET revision = ${event.revision} WHERE code = ${code}`;
 };
 
 /** Registered communities, their population cells and other exposures, each with the positions between which it was known. */
-export const communitiesProjector: Projector = {
+export const communitiesProjector: ReadModel = {
   name: 'communities',
+  kind: 'model',
+  tables: ['communities', 'population', 'exposures'],
+  keys: ['population_by_community_year', 'exposures_by_community_year'],
   handles: new Set(Object.keys(communityEvents)),
   apply: async (tx, events) => {
     for (const event of events) await applyOne(tx, event);
-  },
-  empty: async (tx) => {
-    await tx`TRUNCATE read.communities, read.population, read.exposures`;
   },
 };
 

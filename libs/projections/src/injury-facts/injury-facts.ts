@@ -1,7 +1,7 @@
 import { injury, injuryEvents, type InjuryEvent, type InjuryRecord, type InjuryState } from '@vigil/domain';
 import type { EventLog, RecordedEvent } from '@vigil/event-log';
 import { STILL_KNOWN } from '../communities/communities';
-import type { Projector, Transaction } from '../runtime/projector';
+import type { ReadModel, Transaction } from '../runtime/projector';
 import { factOf, type Fact } from './fact';
 
 export const INJURY_FACTS_MIGRATION = {
@@ -60,19 +60,13 @@ CREATE TABLE read.sampling_units (
 `,
 } as const;
 
-/** Made once the rows are there when a read model is rebuilt. */
-const INDEXES = [
-  ['injury_facts_key', 'CREATE UNIQUE INDEX IF NOT EXISTS injury_facts_key ON read.injury_facts (injury_id, known_from)'],
-  ['injury_facts_by_community', 'CREATE INDEX IF NOT EXISTS injury_facts_by_community ON read.injury_facts (community, day)'],
-  [
-    'injury_facts_by_residence',
-    'CREATE INDEX IF NOT EXISTS injury_facts_by_residence ON read.injury_facts (residence, day) WHERE residence IS NOT NULL',
-  ],
-] as const;
-
 export const INJURY_INDEXES_MIGRATION = {
   id: 'read/004-injury-fact-indexes',
-  sql: INDEXES.map(([, statement]) => `${statement};`).join('\n'),
+  sql: [
+    'CREATE UNIQUE INDEX IF NOT EXISTS injury_facts_key ON read.injury_facts (injury_id, known_from);',
+    'CREATE INDEX IF NOT EXISTS injury_facts_by_community ON read.injury_facts (community, day);',
+    'CREATE INDEX IF NOT EXISTS injury_facts_by_residence ON read.injury_facts (residence, day) WHERE residence IS NOT NULL;',
+  ].join('\n'),
 } as const;
 
 /** Rows per statement. */
@@ -88,7 +82,7 @@ const CARRIED =
   'reported, day, age, eligible, death, weight, community, residence, residency, sex, mechanism, intent, place, activity, nature, body, disposition, severity, feed, frame, stratum, unit';
 
 /** New facts, many at once, as literals of the table's own row type: as json they took twice the time. */
-const INSERT_FACTS = 'INSERT INTO read.injury_facts SELECT f.* FROM unnest($1::text::read.injury_facts[]) f';
+const INSERT_FACTS = 'INSERT INTO injury_facts SELECT f.* FROM unnest($1::text::injury_facts[]) f';
 
 const PLAIN = /^[\w.-]+$/;
 const escaped = (text: string): string => text.replace(/[\\"]/g, '\\$&');
@@ -105,10 +99,16 @@ const rowOf = (f: Fact, id: string, at: string, reported: string, counted: boole
   `${field(f.community)},${field(f.residence)},${f.residency},${f.sex},${f.mechanism},${f.intent},${f.place},${f.activity},${f.nature},` +
   `${f.body},${f.disposition},${f.severity},${field(f.feed)},${field(f.frame)},${field(f.stratum)},${field(f.unit)})"`;
 
+// Two lanes of a rebuild may meet the same unit: the earlier sight of it stays, and only unknown ones are waited for.
 const INSERT_UNITS = `
-  INSERT INTO read.sampling_units (frame, year, stratum, unit, known_from)
-  SELECT frame, year, stratum, unit, p FROM json_to_recordset($1::text::json) AS t(frame text, year smallint, stratum text, unit text, p bigint)
-  ON CONFLICT DO NOTHING`;
+  INSERT INTO sampling_units AS u (frame, year, stratum, unit, known_from)
+  SELECT t.frame, t.year, t.stratum, t.unit, t.p
+  FROM json_to_recordset($1::text::json) AS t(frame text, year smallint, stratum text, unit text, p bigint)
+  WHERE NOT EXISTS (
+    SELECT FROM sampling_units k
+    WHERE k.frame = t.frame AND k.year = t.year AND k.stratum = t.stratum AND k.unit = t.unit AND k.known_from <= t.p)
+  ORDER BY t.frame, t.year, t.stratum, t.unit
+  ON CONFLICT (frame, year, stratum, unit) DO UPDATE SET known_from = least(u.known_from, excluded.known_from)`;
 
 export interface InjuryFactsOptions {
   readonly log: EventLog;
@@ -117,19 +117,14 @@ export interface InjuryFactsOptions {
 }
 
 /** Injuries as they are counted, each version with the positions between which it was known. */
-export const injuryFactsProjector = ({ log, timeZone }: InjuryFactsOptions): Projector => {
-  /** Units known to be stored; only ever a shortcut past an insert that would change nothing. */
-  let unitsSeen = new Set<string>();
-
+export const injuryFactsProjector = ({ log, timeZone }: InjuryFactsOptions): ReadModel => {
   const insert = (tx: Transaction, rows: readonly string[]): Promise<unknown> =>
     tx.unsafe(INSERT_FACTS, [`{${rows.join()}}`], { prepare: true }).execute();
 
-  const noteUnit = (fact: Fact, at: string, fresh: Map<string, unknown>): void => {
+  const noteUnit = (fact: Fact, at: string, seen: Map<string, unknown>): void => {
     const year = fact.day.slice(0, 4);
-    const key = `${fact.frame} ${year} ${fact.stratum} ${fact.unit}`;
-    if (unitsSeen.has(key)) return;
-    unitsSeen.add(key);
-    fresh.set(key, { frame: fact.frame, year, stratum: fact.stratum, unit: fact.unit, p: at });
+    const key = `${year} ${fact.frame}\u001e${fact.stratum}\u001e${fact.unit}`;
+    if (!seen.has(key)) seen.set(key, { frame: fact.frame, year, stratum: fact.stratum, unit: fact.unit, p: at });
   };
 
   const applyReports = async (tx: Transaction, events: readonly RecordedEvent[]): Promise<void> => {
@@ -151,7 +146,6 @@ export const injuryFactsProjector = ({ log, timeZone }: InjuryFactsOptions): Pro
       await Promise.all(sent);
     } catch (error) {
       await Promise.allSettled(sent);
-      for (const key of units.keys()) unitsSeen.delete(key);
       throw error;
     }
   };
@@ -171,7 +165,7 @@ export const injuryFactsProjector = ({ log, timeZone }: InjuryFactsOptions): Pro
     const [low, high] = id < other ? [id, other] : [other, id];
     // A manual decision outlives an automatic one, whichever of the two reports carries it.
     await tx`
-      INSERT INTO read.injury_pairs AS p (low, high, linked, manual) VALUES (${low}, ${high}, ${linked}, ${manual})
+      INSERT INTO injury_pairs AS p (low, high, linked, manual) VALUES (${low}, ${high}, ${linked}, ${manual})
       ON CONFLICT (low, high) DO UPDATE SET linked = excluded.linked, manual = excluded.manual WHERE excluded.manual OR NOT p.manual`;
   };
 
@@ -185,7 +179,7 @@ export const injuryFactsProjector = ({ log, timeZone }: InjuryFactsOptions): Pro
           SELECT ${id}::uuid
           UNION
           SELECT CASE WHEN p.low = c.id THEN p.high ELSE p.low END
-          FROM cluster c JOIN read.injury_pairs p ON p.linked AND (p.low = c.id OR p.high = c.id)
+          FROM cluster c JOIN injury_pairs p ON p.linked AND (p.low = c.id OR p.high = c.id)
         ) SELECT id FROM cluster`;
       clusters.push(rows.map((row) => row.id));
     }
@@ -198,15 +192,15 @@ export const injuryFactsProjector = ({ log, timeZone }: InjuryFactsOptions): Pro
       await tx.unsafe(
         `WITH open AS (
            SELECT f.*, f.eligible AND f.reported = min(f.reported) FILTER (WHERE f.eligible) OVER () AS should
-           FROM read.injury_facts f WHERE f.injury_id = ANY ($1::uuid[]) AND f.known_to = ${STILL_KNOWN}
+           FROM injury_facts f WHERE f.injury_id = ANY ($1::uuid[]) AND f.known_to = ${STILL_KNOWN}
          ), closed AS (
-           UPDATE read.injury_facts f SET known_to = $2 FROM open
+           UPDATE injury_facts f SET known_to = $2 FROM open
            WHERE f.injury_id = open.injury_id AND f.known_from = open.known_from AND open.counted <> open.should AND open.known_from < $2
          ), mended AS (
-           UPDATE read.injury_facts f SET counted = open.should FROM open
+           UPDATE injury_facts f SET counted = open.should FROM open
            WHERE f.injury_id = open.injury_id AND f.known_from = open.known_from AND open.counted <> open.should AND open.known_from = $2
          )
-         INSERT INTO read.injury_facts (injury_id, known_from, counted, ${CARRIED})
+         INSERT INTO injury_facts (injury_id, known_from, counted, ${CARRIED})
          SELECT injury_id, $2, should, ${CARRIED} FROM open WHERE counted <> should AND known_from < $2`,
         [cluster as string[], at],
         { prepare: true },
@@ -217,12 +211,12 @@ export const injuryFactsProjector = ({ log, timeZone }: InjuryFactsOptions): Pro
   /** Reports of the page that a decision speaks of, made before them or within the page: a link may overtake the report it names. */
   const pairedAmong = async (tx: Transaction, events: readonly RecordedEvent[]): Promise<Set<string>> => {
     const paired = new Set<string>();
-    const [any] = await tx<{ some: boolean }[]>`SELECT EXISTS (SELECT FROM read.injury_pairs) AS some`;
+    const [any] = await tx<{ some: boolean }[]>`SELECT EXISTS (SELECT FROM injury_pairs) AS some`;
     if (any!.some) {
       const reported = events.filter(({ type }) => type === 'InjuryReported').map(idOf);
       const found = await tx<{ id: string }[]>`
         SELECT r.id FROM unnest(${reported}::text[]::uuid[]) AS r(id)
-        WHERE EXISTS (SELECT FROM read.injury_pairs p WHERE p.low = r.id) OR EXISTS (SELECT FROM read.injury_pairs p WHERE p.high = r.id AND p.linked)`;
+        WHERE EXISTS (SELECT FROM injury_pairs p WHERE p.low = r.id) OR EXISTS (SELECT FROM injury_pairs p WHERE p.high = r.id AND p.linked)`;
       for (const { id } of found) paired.add(id);
     }
     for (const event of events)
@@ -245,7 +239,7 @@ export const injuryFactsProjector = ({ log, timeZone }: InjuryFactsOptions): Pro
       return recount(tx, await clustersOf(tx, [id, data.other]), at);
     }
     const [before] = await tx<{ reported: string }[]>`
-      UPDATE read.injury_facts SET known_to = ${at} WHERE injury_id = ${id} AND known_to = ${STILL_KNOWN} RETURNING reported`;
+      UPDATE injury_facts SET known_to = ${at} WHERE injury_id = ${id} AND known_to = ${STILL_KNOWN} RETURNING reported`;
     if (!before) throw new Error(`injury ${id} has no fact to change`);
     const state = await stateAt(id, event);
     if (state.status === 'reported') await insert(tx, [rowOf(factOf(state.record, timeZone), id, at, before.reported, false)]);
@@ -254,6 +248,9 @@ export const injuryFactsProjector = ({ log, timeZone }: InjuryFactsOptions): Pro
 
   return {
     name: 'injury-facts',
+    kind: 'model',
+    tables: ['injury_facts', 'injury_pairs', 'sampling_units'],
+    keys: ['injury_facts_key', 'injury_pairs_by_high'],
     handles: new Set(Object.keys(injuryEvents)),
     apply: async (tx, events) => {
       const paired = await pairedAmong(tx, events);
@@ -271,17 +268,17 @@ export const injuryFactsProjector = ({ log, timeZone }: InjuryFactsOptions): Pro
       }
       if (reports.length > 0) await applyReports(tx, reports);
     },
-    empty: async (tx) => {
-      unitsSeen = new Set();
-      await tx`TRUNCATE read.injury_facts, read.injury_pairs, read.sampling_units`;
-    },
-    beforeBulk: async (sql) => {
-      // The key stays: corrections find their rows by it.
-      for (const [name] of INDEXES.slice(1)) await sql.unsafe(`DROP INDEX IF EXISTS read.${name}`);
-    },
-    afterBulk: async (sql) => {
-      for (const [, statement] of INDEXES) await sql.unsafe(statement);
-      await sql`ANALYZE read.injury_facts`;
+    // The others of a cluster change with one of its reports: what was ever paired can't be applied beside anything else.
+    lanes: () => {
+      const paired = new Set<string>();
+      return (event) => {
+        const id = idOf(event);
+        if (event.type === 'InjuryLinked' || event.type === 'InjuryUnlinked') {
+          paired.add(id).add((JSON.parse(event.data) as { other: string }).other);
+          return undefined;
+        }
+        return paired.has(id) ? undefined : id;
+      };
     },
   };
 };

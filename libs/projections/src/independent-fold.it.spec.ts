@@ -1,0 +1,164 @@
+import { aggregates, communityCommands, injuryCommands } from '@vigil/domain';
+import { createPostgresLog, handleCommand, LOG_MIGRATIONS, type EventLog } from '@vigil/event-log';
+import { connect, migrate, type SqlClient } from '@vigil/platform';
+import { freshDatabase, workload } from '@vigil/testing';
+import { compareWithFold, type TableComparison } from './independent-fold';
+import { createProjections, PROJECTION_MIGRATIONS, STILL_KNOWN, type Projections } from './index';
+
+jest.setTimeout(60_000);
+
+const timeZone = 'Asia/Shanghai';
+let database: { url: string; drop(): Promise<void> };
+let sql: SqlClient;
+let log: EventLog;
+let projections: Projections;
+
+beforeAll(async () => {
+  database = await freshDatabase();
+  sql = connect(database.url, { applicationName: 'fold-test' });
+  await migrate(sql, [...LOG_MIGRATIONS, ...PROJECTION_MIGRATIONS]);
+  log = createPostgresLog({ sql });
+  projections = createProjections({ sql, log, timeZone });
+  await projections.start();
+});
+
+afterAll(async () => {
+  await projections.stop();
+  await log.close();
+  await sql.end({ timeout: 5 });
+  await database.drop();
+});
+
+/** Sends steps of a workload as the API would; answers how many changed something. */
+const work = async (seed: number, from: number, to: number): Promise<number> => {
+  const { at } = workload(seed);
+  let done = 0;
+  for (let step = from; step < to; step++) {
+    const { aggregate, id, command, commandId } = at(step);
+    const schema = { ...injuryCommands, ...communityCommands }[command.type as keyof typeof injuryCommands];
+    const data = schema.parse(command.data);
+    const result = await handleCommand(
+      log,
+      aggregates[aggregate] as never,
+      id,
+      { type: command.type, data },
+      { commandId, metadata: {} },
+    );
+    if (result.ok) done++;
+  }
+  return done;
+};
+const settled = async (): Promise<void> => expect(await projections.waitFor(await log.head(), 30_000)).toBe(true);
+const broken = (all: readonly TableComparison[]) => all.filter(({ first }) => first);
+const equal = (all: readonly TableComparison[]): void => {
+  expect(broken(all)).toEqual([]);
+  for (const { rows, expected } of all) expect([rows, rows > 0]).toEqual([expected, true]);
+};
+
+test.each([1, 2, 3])('whatever happened, the read models hold what the fold says (seed %i)', async (seed) => {
+  expect(await work(seed, 0, 500)).toBeGreaterThan(300);
+  await settled();
+  equal(await compareWithFold({ sql, log, timeZone }));
+});
+
+test('they agree while both move, each projection at its own checkpoint', async () => {
+  const working = work(4, 0, 300);
+  let over = false;
+  void working.finally(() => (over = true));
+  while (!over) expect(broken(await compareWithFold({ sql, log, timeZone }))).toEqual([]);
+  await working;
+});
+
+test('only the projections that are asked for are looked at', async () => {
+  await settled();
+  const all = await compareWithFold({ sql, log, timeZone, projections: ['communities'] });
+  expect(all.map(({ table }) => table)).toEqual(['communities', 'population', 'exposures']);
+});
+
+describe('one corrupted row', () => {
+  const corrupt = async (statement: string, table: string): Promise<TableComparison> => {
+    await settled();
+    let found: TableComparison[] = [];
+    const undone = new Error('undone');
+    // The comparison has a transaction of its own, so the damage is real while it looks.
+    const before = await sql.unsafe(`CREATE TABLE public.kept AS SELECT * FROM read.${table}`).then(
+      () => undefined,
+      (e) => e,
+    );
+    expect(before).toBeUndefined();
+    try {
+      expect((await sql.unsafe(statement)).count).toBe(1);
+      found = broken(await compareWithFold({ sql, log, timeZone }));
+    } finally {
+      await sql.unsafe(`TRUNCATE read.${table}; INSERT INTO read.${table} SELECT * FROM public.kept; DROP TABLE public.kept`);
+    }
+    expect(found.map((each) => each.table)).toEqual([table]);
+    if (!found[0]) throw undone;
+    return found[0];
+  };
+  const one = (table: string, order: string): string => `ctid = (SELECT ctid FROM read.${table} ORDER BY ${order} LIMIT 1)`;
+
+  test.each<[string, string, string, object]>([
+    ['communities', `UPDATE read.communities SET revision = revision + 1 WHERE code = 'C-1'`, 'different', { key: '["C-1"]' }],
+    [
+      'communities',
+      `UPDATE read.communities SET groups = '{}' WHERE cardinality(groups) > 0 AND ${one('communities', 'cardinality(groups) DESC, code')}`,
+      'different',
+      {},
+    ],
+    [
+      'population',
+      `UPDATE read.population SET persons = persons + 1e-9 WHERE ${one('population', 'abs(persons - 0.3), known_from')}`,
+      'different',
+      {},
+    ],
+    [
+      'population',
+      `UPDATE read.population SET known_to = ${STILL_KNOWN} WHERE ${one('population', 'known_to, known_from, age_from, sex')}`,
+      'different',
+      {},
+    ],
+    [
+      'population',
+      `INSERT INTO read.population SELECT * FROM read.population WHERE ${one('population', 'known_from, age_from, sex')}`,
+      'surplus',
+      {},
+    ],
+    ['exposures', `DELETE FROM read.exposures WHERE ${one('exposures', 'known_from')}`, 'missing', {}],
+    [
+      'injury_facts',
+      `UPDATE read.injury_facts SET counted = NOT counted WHERE ${one('injury_facts', 'known_from')}`,
+      'different',
+      {},
+    ],
+    [
+      'injury_facts',
+      `UPDATE read.injury_facts SET weight = weight * 1.0000000000000002 WHERE weight > 1 AND ${one('injury_facts', 'weight IS NULL, weight DESC')}`,
+      'different',
+      {},
+    ],
+    ['injury_facts', `DELETE FROM read.injury_facts WHERE ${one('injury_facts', 'known_to, known_from')}`, 'missing', {}],
+    [
+      'injury_pairs',
+      `UPDATE read.injury_pairs SET manual = NOT manual WHERE ${one('injury_pairs', 'low, high')}`,
+      'different',
+      {},
+    ],
+    [
+      'sampling_units',
+      `UPDATE read.sampling_units SET known_from = known_from + 1 WHERE ${one('sampling_units', 'known_from')}`,
+      'different',
+      {},
+    ],
+  ])('of %s is named: %s', async (table, statement, kind, first) => {
+    const found = await corrupt(statement, table);
+    expect({ [kind]: found[kind as 'missing'], first: found.first }).toEqual({
+      [kind]: 1,
+      first: expect.objectContaining(first),
+    });
+    const { missing, surplus, different } = found;
+    expect(missing + surplus + different).toBe(1);
+    const { expected, found: seen } = found.first!;
+    expect([expected === undefined, seen === undefined]).toEqual([kind === 'surplus', kind === 'missing']);
+  });
+});
