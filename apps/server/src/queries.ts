@@ -36,7 +36,7 @@ const communityView = (events: readonly RecordedEvent[]) => {
   const populations = new Map<number, PopulationCell[]>();
   const exposures = new Map<string, { year: number; kind: string; amount: number }>();
   for (const recorded of events) {
-    const event = { type: recorded.type, data: JSON.parse(recorded.data) } as CommunityEvent;
+    const event = aggregates.community.read(recorded);
     switch (event.type) {
       case 'CommunityRegistered':
         registered = event.data;

@@ -10,6 +10,7 @@ type Added = { readonly type: 'Added'; readonly data: { readonly n: number } };
 const tally: AggregateType<Add, Added, number> = {
   streamOf: (id) => `tally-${id}`,
   versions: { Added: 3 },
+  read: ({ type, data }) => ({ type, data: JSON.parse(data) }) as never,
   decider: {
     initialState: 0,
     decide: ({ add }, total) =>

@@ -14,6 +14,8 @@ export interface AggregateType<Command, E extends Event, State> {
     readonly decide: (command: Command, state: State) => Result<readonly E[]>;
     readonly evolve: (state: State, event: E) => State;
   };
+  /** A stored event as the decider knows it; throws on one that it doesn't know. */
+  readonly read: (stored: { readonly type: string; readonly version: number; readonly data: string }) => E;
   /** Schema version per event type. */
   readonly versions: Readonly<Record<string, number>>;
 }
@@ -52,7 +54,7 @@ export const loadAggregate = async <C, E extends Event, S>(
 ): Promise<{ state: S; events: RecordedEvent[] }> => {
   const events = await log.readStream(aggregate.streamOf(id));
   let state = aggregate.decider.initialState;
-  for (const event of events) state = aggregate.decider.evolve(state, { type: event.type, data: JSON.parse(event.data) } as E);
+  for (const event of events) state = aggregate.decider.evolve(state, aggregate.read(event));
   return { state, events };
 };
 

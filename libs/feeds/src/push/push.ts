@@ -70,10 +70,7 @@ const newEvents = (event: Understood, decided: readonly InjuryEvent[]): NewEvent
   decided.map((one) => toNewEvent(one, aggregates.injury.versions[one.type]!, event.eventId, event.metadata, event.fingerprint));
 
 const fold = (events: readonly RecordedEvent[]): InjuryState =>
-  events.reduce<InjuryState>(
-    (state, { type, data }) => injury.evolve(state, { type, data: JSON.parse(data) } as InjuryEvent),
-    injury.initialState,
-  );
+  events.reduce<InjuryState>((state, event) => injury.evolve(state, aggregates.injury.read(event)), injury.initialState);
 
 /** First reports need no reading: that the stream doesn't exist is all there is to decide. */
 const reportAll = async (log: EventLog, events: readonly Understood[]): Promise<Outcome[]> => {

@@ -1,5 +1,4 @@
-import type { CommunityEvent } from '@vigil/domain';
-import { communityEvents } from '@vigil/domain';
+import { communityEvents, readCommunityEvent } from '@vigil/domain';
 import type { RecordedEvent } from '@vigil/event-log';
 import type { SqlClient } from '@vigil/platform';
 import type { Text } from '@vigil/vocabulary';
@@ -54,7 +53,7 @@ const CATEGORY = 'community-';
 const applyOne = async (tx: Transaction, event: RecordedEvent): Promise<void> => {
   const code = event.stream.slice(CATEGORY.length);
   const at = event.position.toString();
-  const { type, data } = { type: event.type, data: JSON.parse(event.data) } as CommunityEvent;
+  const { type, data } = readCommunityEvent(event);
   switch (type) {
     case 'CommunityRegistered':
       await tx`

@@ -1,4 +1,4 @@
-import { injury, injuryEvents, type InjuryEvent, type InjuryRecord, type InjuryState } from '@vigil/domain';
+import { injury, injuryEvents, readInjuryEvent, type InjuryRecord, type InjuryState } from '@vigil/domain';
 import type { EventLog, RecordedEvent } from '@vigil/event-log';
 import { STILL_KNOWN } from '../communities/communities';
 import type { ReadModel, Transaction } from '../runtime/projector';
@@ -76,6 +76,8 @@ const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(() =
 
 const CATEGORY = 'injury-';
 const idOf = (event: RecordedEvent): string => event.stream.slice(CATEGORY.length);
+/** The report that a decision about two of them names. */
+const otherOf = (event: RecordedEvent): string => (readInjuryEvent(event).data as { other: string }).other;
 
 /** Columns that a new version of a row takes over from the old one. */
 const CARRIED =
@@ -121,6 +123,9 @@ export const injuryFactsProjector = ({ log, timeZone }: InjuryFactsOptions): Rea
   const insert = (tx: Transaction, rows: readonly string[]): Promise<unknown> =>
     tx.unsafe(INSERT_FACTS, [`{${rows.join()}}`], { prepare: true }).execute();
 
+  const insertUnits = (tx: Transaction, units: ReadonlyMap<string, unknown>): Promise<unknown> =>
+    tx.unsafe(INSERT_UNITS, [JSON.stringify([...units.values()])], { prepare: true }).execute();
+
   const noteUnit = (fact: Fact, at: string, seen: Map<string, unknown>): void => {
     const year = fact.day.slice(0, 4);
     const key = `${year} ${fact.frame}\u001e${fact.stratum}\u001e${fact.unit}`;
@@ -133,7 +138,7 @@ export const injuryFactsProjector = ({ log, timeZone }: InjuryFactsOptions): Rea
     try {
       for (let from = 0; from < events.length; from += CHUNK) {
         const rows = events.slice(from, from + CHUNK).map((event) => {
-          const fact = factOf(JSON.parse(event.data) as InjuryRecord, timeZone);
+          const fact = factOf(readInjuryEvent(event).data as InjuryRecord, timeZone);
           const at = event.position.toString();
           if (fact.frame !== null) noteUnit(fact, at, units);
           return rowOf(fact, idOf(event), at, at, fact.eligible);
@@ -142,7 +147,7 @@ export const injuryFactsProjector = ({ log, timeZone }: InjuryFactsOptions): Rea
         sent.push(insert(tx, rows));
         await nextTurn();
       }
-      if (units.size > 0) sent.push(tx.unsafe(INSERT_UNITS, [JSON.stringify([...units.values()])], { prepare: true }).execute());
+      if (units.size > 0) sent.push(insertUnits(tx, units));
       await Promise.all(sent);
     } catch (error) {
       await Promise.allSettled(sent);
@@ -155,10 +160,7 @@ export const injuryFactsProjector = ({ log, timeZone }: InjuryFactsOptions): Rea
     const history = await log.readStream(event.stream, { limit: event.revision + 1 });
     if (history.at(-1)?.id !== event.id)
       throw new Error(`the stream of injury ${id} doesn't end with the event at ${event.position}`);
-    return history.reduce<InjuryState>(
-      (state, { type, data }) => injury.evolve(state, { type, data: JSON.parse(data) } as InjuryEvent),
-      injury.initialState,
-    );
+    return history.reduce<InjuryState>((state, each) => injury.evolve(state, readInjuryEvent(each)), injury.initialState);
   };
 
   const decidePair = async (tx: Transaction, id: string, other: string, linked: boolean, manual: boolean): Promise<void> => {
@@ -219,8 +221,7 @@ export const injuryFactsProjector = ({ log, timeZone }: InjuryFactsOptions): Rea
         WHERE EXISTS (SELECT FROM injury_pairs p WHERE p.low = r.id) OR EXISTS (SELECT FROM injury_pairs p WHERE p.high = r.id AND p.linked)`;
       for (const { id } of found) paired.add(id);
     }
-    for (const event of events)
-      if (event.type === 'InjuryLinked') paired.add(idOf(event)).add((JSON.parse(event.data) as { other: string }).other);
+    for (const event of events) if (event.type === 'InjuryLinked') paired.add(idOf(event)).add(otherOf(event));
     return paired;
   };
 
@@ -233,7 +234,7 @@ export const injuryFactsProjector = ({ log, timeZone }: InjuryFactsOptions): Rea
   const applyChange = async (tx: Transaction, event: RecordedEvent): Promise<void> => {
     const id = idOf(event);
     const at = event.position.toString();
-    const { type, data } = { type: event.type, data: JSON.parse(event.data) } as InjuryEvent;
+    const { type, data } = readInjuryEvent(event);
     if (type === 'InjuryLinked' || type === 'InjuryUnlinked') {
       await decidePair(tx, id, data.other, type === 'InjuryLinked', data.decidedBy === 'manual');
       return recount(tx, await clustersOf(tx, [id, data.other]), at);
@@ -242,7 +243,14 @@ export const injuryFactsProjector = ({ log, timeZone }: InjuryFactsOptions): Rea
       UPDATE injury_facts SET known_to = ${at} WHERE injury_id = ${id} AND known_to = ${STILL_KNOWN} RETURNING reported`;
     if (!before) throw new Error(`injury ${id} has no fact to change`);
     const state = await stateAt(id, event);
-    if (state.status === 'reported') await insert(tx, [rowOf(factOf(state.record, timeZone), id, at, before.reported, false)]);
+    if (state.status === 'reported') {
+      const fact = factOf(state.record, timeZone);
+      await insert(tx, [rowOf(fact, id, at, before.reported, false)]);
+      // Corrected into another year, the injury may be the first of its unit there.
+      const units = new Map<string, unknown>();
+      if (fact.frame !== null) noteUnit(fact, at, units);
+      if (units.size > 0) await insertUnits(tx, units);
+    }
     await recount(tx, await clustersOf(tx, [id]), at);
   };
 
@@ -274,7 +282,7 @@ export const injuryFactsProjector = ({ log, timeZone }: InjuryFactsOptions): Rea
       return (event) => {
         const id = idOf(event);
         if (event.type === 'InjuryLinked' || event.type === 'InjuryUnlinked') {
-          paired.add(id).add((JSON.parse(event.data) as { other: string }).other);
+          paired.add(id).add(otherOf(event));
           return undefined;
         }
         return paired.has(id) ? undefined : id;
