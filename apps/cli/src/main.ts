@@ -14,6 +14,7 @@ const load = {
   query: () => require('./commands/query') as typeof import('./commands/query'),
   log: () => require('./commands/log') as typeof import('./commands/log'),
   rebuild: () => require('./commands/rebuild') as typeof import('./commands/rebuild'),
+  projections: () => require('./commands/projections') as typeof import('./commands/projections'),
   simulate: () => require('./commands/simulate') as typeof import('./commands/simulate'),
   doctor: () => require('./commands/doctor') as typeof import('./commands/doctor'),
 };
@@ -175,11 +176,56 @@ export const createProgram = (done: Done): Command => {
 
   program
     .command('rebuild')
-    .description(say('由日志重建读模型', 'fold the log into the read models anew'))
-    .argument('[projection]', say('只重建这一个', 'only this one'))
+    .description(
+      say(
+        '由日志在旁边重建读模型,核对后一次切换',
+        'fold the log into new read models beside the live ones, compare, and switch at once',
+      ),
+    )
+    .argument('[projection]', say('只这一个', 'only this one'))
+    .option(
+      '--check',
+      say('不重建:与另一套代码由日志算出的结果逐行比较', 'rebuild nothing: compare row by row with a fold by independent code'),
+    )
+    .addOption(new Option('--back', say('换回上次重建前的读模型', 'put back what the last rebuild replaced')).conflicts('check'))
     .addOption(json())
-    .addHelpText('after', examples('vigil rebuild', 'vigil rebuild injury-facts'))
+    .addHelpText(
+      'after',
+      examples('vigil rebuild', 'vigil rebuild injury-facts', 'vigil rebuild --check', 'vigil rebuild injury-facts --back'),
+    )
     .action(async (projection, options) => done(await load.rebuild().rebuild(projection, options)));
+
+  const projections = program
+    .command('projections')
+    .description(say('列出投影;再试或跳过使其停止的事件', 'list the projections; retry or pass over the event that halted one'));
+  projections
+    .command('list', { isDefault: true })
+    .description(say('位置、滞后、归属与停止的原因', 'positions, lag, owners, and what halted them'))
+    .addOption(json())
+    .addHelpText('after', examples('vigil projections', 'vigil projections list --json'))
+    .action(async (options) => done(await load.projections().list(options)));
+  projections
+    .command('retry')
+    .description(say('再试一次', 'try again'))
+    .argument('<projection>', say('投影名', 'its name'))
+    .addOption(json())
+    .addHelpText('after', examples('vigil projections retry injury-facts'))
+    .action(async (name, options) => done(await load.projections().retry(name, options)));
+  projections
+    .command('skip')
+    .description(
+      say('跳过一个事件并记下理由;此后的统计不含它', 'pass over an event and keep the reason; answers will be without it'),
+    )
+    .argument('<projection>', say('投影名', 'its name'))
+    .requiredOption('--position <n>', say('使其停止的事件的位置', 'position of the event that halted it'))
+    .requiredOption('--reason <text>', say('理由', 'why'))
+    .option('--by <name>', say('由谁决定', 'who decided'))
+    .addOption(json())
+    .addHelpText(
+      'after',
+      examples("vigil projections skip injury-facts --position 4711 --reason 'sent by a test system' --by ana"),
+    )
+    .action(async (name, options) => done(await load.projections().skip(name, options)));
 
   story(
     program

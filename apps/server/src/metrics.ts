@@ -54,6 +54,24 @@ export const createEngineMetrics = (): EngineMetrics => {
     labelNames: ['projection'],
     registers,
   });
+  const heartbeat = new Gauge({
+    name: 'vigil_projection_heartbeat_seconds',
+    help: 'Since the instance that runs the projection was last heard of; absent when none runs it',
+    labelNames: ['projection'],
+    registers,
+  });
+  const parked = new Gauge({
+    name: 'vigil_projection_parked_events',
+    help: 'Events whose effect failed, or that wait behind one',
+    labelNames: ['projection'],
+    registers,
+  });
+  const skipped = new Gauge({
+    name: 'vigil_projection_skipped_events',
+    help: 'Events passed over by decision',
+    labelNames: ['projection'],
+    registers,
+  });
   let watched: Projections | undefined;
 
   const counted = async <T>(
@@ -81,6 +99,10 @@ export const createEngineMetrics = (): EngineMetrics => {
         lagEvents.set({ projection: name }, at.lagEvents);
         lagSeconds.set({ projection: name }, at.lagSeconds);
         halted.set({ projection: name }, state === 'halted' ? 1 : 0);
+        parked.set({ projection: name }, at.parked.length);
+        skipped.set({ projection: name }, at.skips.length);
+        if (at.heartbeatSeconds === undefined) heartbeat.remove({ projection: name });
+        else heartbeat.set({ projection: name }, at.heartbeatSeconds);
       }
       return { type: registry.contentType, body: await registry.metrics() };
     },

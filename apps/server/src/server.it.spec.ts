@@ -733,6 +733,27 @@ describe('the log and its read models', () => {
     expect((await sse(`/jobs/${all.json['jobId']}/events`)).at(-1)).toMatchObject({ event: 'done', data: { state: 'done' } });
     expectProblem(await post('/projections/nothing/rebuild', undefined), 404, 'projection-not-found');
   });
+
+  it('checks the read models against an independent fold, as a job', async () => {
+    const { jobId } = (await post('/projections/check', undefined)).json as { jobId: string };
+    const last = (await sse(`/jobs/${jobId}/events`)).at(-1)!;
+    expect(last).toMatchObject({ event: 'done', data: { state: 'done' } });
+    const { projections } = (await get(`/jobs/${jobId}`)).json['result'] as { projections: Json[] };
+    expect(projections.map(({ name, equal }) => [name, equal])).toEqual([
+      ['communities', true],
+      ['injury-facts', true],
+    ]);
+  });
+
+  it('refuses to retry or skip what does not exist, and to skip what halted nothing', async () => {
+    expectProblem(await post('/projections/nothing/retry', undefined), 404, 'projection-not-found');
+    expectProblem(await post('/projections/injury-facts/skip', { position: 1, reason: 'no reason' }), 409, 'not-now');
+    expectProblem(await post('/projections/injury-facts/skip', { position: 0, reason: '' }), 422, 'too-small');
+    expect((await post('/projections/injury-facts/retry', undefined)).json).toMatchObject({
+      name: 'injury-facts',
+      state: 'live',
+    });
+  });
 });
 
 describe('what describes itself', () => {

@@ -4,6 +4,7 @@ import type { EventLog } from '@vigil/event-log';
 import type { Logger, SqlClient } from '@vigil/platform';
 import { COMMUNITIES_MIGRATION, communitiesProjector } from './communities/communities';
 import { INJURY_FACTS_MIGRATION, INJURY_INDEXES_MIGRATION, injuryFactsProjector } from './injury-facts/injury-facts';
+import { compareWithFold } from './independent-fold';
 import { createPostgresStore } from './runtime/postgres-store';
 import type { Projections } from './runtime/projections';
 import type { Projector, ReadModel } from './runtime/projector';
@@ -11,14 +12,24 @@ import { createRebuilder, type RebuildCrashPoint } from './runtime/rebuild';
 import { createRuntime, type RuntimeOptions } from './runtime/runtime';
 import { OWNERS_MIGRATION, RUNTIME_MIGRATION } from './runtime/schema';
 
-export type { DigestCheck, Projections, ProjectionStatus, Rebuilt, RebuildProgress } from './runtime/projections';
+export type { Checked, DigestCheck, Projections, ProjectionStatus, Rebuilt, RebuildProgress } from './runtime/projections';
 export type { Projector, ReadModel, Transaction } from './runtime/projector';
 export type { Clock } from './runtime/clock';
 export * from './runtime/store';
 export { createPostgresStore, type PostgresProjectionStore } from './runtime/postgres-store';
 export { createRuntime, type Runtime, type RuntimeOptions } from './runtime/runtime';
+export { CannotApply } from './runtime/rebuild';
 export { createReadModels, STILL_KNOWN, type CommunityRow, type ReadModels } from './communities/communities';
 export { factOf, type Fact } from './injury-facts/fact';
+export {
+  compareWithFold,
+  foldLog,
+  type CompareOptions,
+  type Folded,
+  type FoldedTable,
+  type FoldOptions,
+  type TableComparison,
+} from './independent-fold';
 
 /** Steps of the read models' schema, for the migration runner. */
 export const PROJECTION_MIGRATIONS = [
@@ -67,6 +78,30 @@ export const createProjections = ({ sql, log, timeZone, logger, crashPoint, more
         wake();
       }
       return rebuilt;
+    },
+    check: async (name) => {
+      const tables = await compareWithFold({
+        sql,
+        log,
+        timeZone,
+        projections: name === undefined ? undefined : [chosen(name)[0]!.name],
+      });
+      return chosen(name)
+        .map((model) => ({ model, own: tables.filter(({ projection }) => projection === model.name) }))
+        .filter(({ own }) => own.length > 0)
+        .map(({ model, own }) => ({
+          name: model.name,
+          position: own[0]!.position.toString(),
+          equal: own.every(({ missing, surplus, different }) => missing + surplus + different === 0),
+          tables: own.map(({ table, rows, missing, surplus, different, first }) => ({
+            table,
+            rows,
+            missing,
+            surplus,
+            different,
+            ...(first && { first }),
+          })),
+        }));
     },
     goBack: async (name) => {
       await rebuilder.goBack(chosen(name)[0]!);

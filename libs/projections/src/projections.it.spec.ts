@@ -270,6 +270,27 @@ test('an event that cannot be applied halts its projection before it, visibly, a
   expect(status.find(({ name }) => name === 'communities')).toMatchObject({ state: 'live', position: head });
 });
 
+test('an event type nobody handles is passed over; an unknown version halts those that handle the type, and no others', async () => {
+  await report('1');
+  const strange = (type: string, version: number, stream: string, n: number) =>
+    log.append({
+      stream,
+      expected: 'any',
+      events: [toNewEvent({ type, data: {} }, version, deterministicId('strange', `${n}`), '{}')],
+    });
+  await strange('VolcanoErupted', 1, 'volcano-1', 1);
+  await settled();
+  await strange('InjuryReported', 99, injuryStream(injuryId('clinic', '99')), 2);
+  const head = await log.head();
+  await expect(projections.waitFor(head, 500)).resolves.toBe(false);
+  const status = await projections.status();
+  expect(status.map(({ name, state }) => [name, state])).toEqual([
+    ['communities', 'live'],
+    ['injury-facts', 'halted'],
+  ]);
+  expect(status[1]!.problem!.message).toContain('a newer program wrote it');
+});
+
 test('effect and checkpoint move together: a death between them is as if neither had happened', async () => {
   await projections.stop();
   let deaths = 0;

@@ -7,6 +7,7 @@ import { injuryRoutes } from './injuries';
 import { jobRoutes } from './jobs';
 import { logRoutes } from './log';
 import { observationRoutes } from './observations';
+import { projectionRoutes } from './projections';
 import { referenceRoutes } from './reference';
 
 /** Everything the server answers, as data. */
@@ -17,6 +18,7 @@ export const routes: readonly Route[] = [
   ...feedRoutes,
   ...jobRoutes,
   ...logRoutes,
+  ...projectionRoutes,
   ...referenceRoutes,
   ...healthRoutes,
   ...docsRoutes(() => routes),

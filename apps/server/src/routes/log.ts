@@ -1,12 +1,9 @@
 import { position as toPosition } from '@vigil/event-log';
-import { nearest } from '@vigil/vocabulary';
 import { z } from 'zod';
-import { HttpProblem } from '../http/problem';
 import { eventStream, type SseEvent } from '../http/sse';
-import { newJobId } from '../jobs';
 import { eventView, wirePosition } from '../queries';
-import { route, type Answer, type Call, type Route } from '../route';
-import { accepted202, json200, listOf, nextUrl, positionSchema } from './answers';
+import { route, type Call, type Route } from '../route';
+import { json200, listOf, nextUrl, positionSchema } from './answers';
 
 const tag = 'log';
 const LAST = 2n ** 63n - 1n;
@@ -27,44 +24,6 @@ const eventSchema = z.object({
   data: z.unknown(),
   metadata: z.unknown(),
 });
-
-const projectionSchema = z.object({
-  name: z.string(),
-  state: z.enum(['stopped', 'catching-up', 'live', 'rebuilding', 'halted']),
-  position: positionSchema,
-  head: positionSchema,
-  lagEvents: z.number(),
-  lagSeconds: z.number(),
-  problem: z.looseObject({ position: z.string(), type: z.string() }).optional(),
-});
-
-const projectionsNow = async (call: Call) =>
-  (await call.ask('projections', undefined)).map((status) => ({
-    ...status,
-    position: wirePosition(status.position),
-    head: wirePosition(status.head),
-  }));
-
-const rebuild = async (call: Call, name: string | undefined): Promise<Answer> => {
-  const names = (await call.engine.projections.status()).map((status) => status.name);
-  if (name !== undefined && !names.includes(name)) {
-    const suggestion = nearest(name, names);
-    const detail = {
-      zh: `没有投影 ${name};有 ${names.join('、')}`,
-      en: `there is no projection ${name}; there are ${names.join(', ')}`,
-    };
-    throw new HttpProblem(404, 'projection-not-found', detail, {
-      errors: [{ code: 'projection-not-found', detail, value: name, allowed: names, ...(suggestion && { suggestion }) }],
-    });
-  }
-  const id = newJobId();
-  await call.engine.jobs.start('rebuild', id, async (job) => ({
-    projections: await call.engine.projections.rebuild(name, ({ projection, done, total }) =>
-      job.progress({ done, total, phase: projection }),
-    ),
-  }));
-  return { status: 202, body: { jobId: id }, headers: { Location: `/api/v1/jobs/${id}` } };
-};
 
 /** The latest position only: a client that reads slowly misses steps, never the newest state. */
 async function* moves(call: Call, signal: AbortSignal): AsyncGenerator<SseEvent, void> {
@@ -122,32 +81,5 @@ export const logRoutes: readonly Route[] = [
     summary: { zh: '事件流:投影推进到位置 N', en: 'Event stream: the read models moved to position N' },
     answers: { 200: { type: 'text/event-stream', about: { zh: 'position 事件', en: '`position` events' } } },
     handler: async (call) => eventStream(call, (signal) => moves(call as Call, signal)),
-  }),
-  route({
-    method: 'GET',
-    path: '/projections',
-    tag,
-    summary: { zh: '投影的进度', en: 'Where the read models stand' },
-    answers: json200(listOf(projectionSchema), { zh: '位置与滞后', en: 'positions and lag' }),
-    handler: async (call) => ({ status: 200, body: { data: await projectionsNow(call as Call) } }),
-  }),
-  route({
-    method: 'POST',
-    path: '/projections/rebuild',
-    tag,
-    summary: { zh: '重建全部投影', en: 'Rebuild every read model' },
-    bodyOptional: true,
-    answers: accepted202,
-    handler: (call) => rebuild(call as Call, undefined),
-  }),
-  route({
-    method: 'POST',
-    path: '/projections/{name}/rebuild',
-    tag,
-    summary: { zh: '重建一个投影', en: 'Rebuild one read model' },
-    params: z.object({ name: z.string().max(64) }),
-    bodyOptional: true,
-    answers: accepted202,
-    handler: (call) => rebuild(call as Call, call.params.name),
   }),
 ];

@@ -70,6 +70,26 @@ const refuse = (status: 400 | 413 | 503, problem: Problem): never => {
   throw new Refused(status, [problem]);
 };
 
+/** The read models that answers are made of. */
+const READ: readonly string[] = ['communities', 'injury-facts'];
+
+const halted = (projection: string, { position, type }: { position: string; type: string }): Problem => ({
+  code: 'projection-halted',
+  detail: {
+    zh: `读模型 ${projection} 停在位置 ${position} 的事件${type ? `(${type})` : ''}之前,此后的事件未计入;vigil projections 说明原因`,
+    en: `the read model ${projection} halted before the event at position ${position}${type ? ` (${type})` : ''}: nothing later is counted; vigil projections says why`,
+  },
+  value: projection,
+});
+const skipped = (projection: string, positions: readonly string[]): Problem => ({
+  code: 'events-skipped',
+  detail: {
+    zh: `按决定跳过的 ${positions.length} 个事件未计入(位置 ${positions.slice(0, 5).join('、')});vigil projections 列出理由`,
+    en: `${positions.length} event(s) passed over by decision are not counted (position ${positions.slice(0, 5).join(', ')}); vigil projections lists the reasons`,
+  },
+  value: projection,
+});
+
 interface Snapshot {
   readonly position: bigint;
   readonly asOf: string;
@@ -120,11 +140,23 @@ export const createObservations = ({ sql, log, timeZone, now = () => new Date() 
     });
 
   const answerFrom = async (tx: Sql, query: ObservationQuery): Promise<ObservationAnswer> => {
-    const [checkpoint] = await tx<{ position: string | null }[]>`SELECT min(position) AS position FROM read.checkpoints`;
-    const snapshot = await snapshotOf(query, BigInt(checkpoint?.position ?? 0));
+    const standing = await tx<{ projection: string; position: string; problem: string | null; skips: string[] }[]>`
+      SELECT projection, position, problem,
+        ARRAY(SELECT s.position::text FROM read.skips s WHERE s.projection = c.projection ORDER BY s.position) AS skips
+      FROM read.checkpoints c WHERE projection = ANY (${READ as string[]}::text[]) ORDER BY projection`;
+    const positions = standing.map((each) => BigInt(each.position));
+    const snapshot = await snapshotOf(
+      query,
+      positions.reduce((low, at) => (at < low ? at : low), positions[0] ?? 0n),
+    );
     const position = snapshot.position.toString();
     const problems = new Map<string, Problem>();
     const note = (problem: Problem): void => void problems.set(`${problem.code} ${String(problem.value)}`, problem);
+    for (const { projection, problem, skips } of standing) {
+      if (problem) note(halted(projection, JSON.parse(problem) as { position: string; type: string }));
+      const missing = skips.filter((at) => BigInt(at) <= snapshot.position);
+      if (missing.length > 0) note(skipped(projection, missing));
+    }
 
     const communities = (
       await tx<

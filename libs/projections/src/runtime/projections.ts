@@ -47,6 +47,23 @@ export interface Rebuilt {
   readonly digest?: DigestCheck;
 }
 
+/** One table of a read model against an independent fold of the log up to its checkpoint. */
+export interface TableCheck {
+  readonly table: string;
+  readonly rows: number;
+  readonly missing: number;
+  readonly surplus: number;
+  readonly different: number;
+  /** The first that isn't equal, by key. */
+  readonly first?: { readonly key: string; readonly expected?: string; readonly found?: string };
+}
+export interface Checked {
+  readonly name: string;
+  readonly position: string;
+  readonly equal: boolean;
+  readonly tables: readonly TableCheck[];
+}
+
 export interface Projections {
   /** Follows the log until `stop`. Projections that another instance runs are waited for. */
   start(): Promise<void>;
@@ -62,6 +79,8 @@ export interface Projections {
    * @throws RangeError an unknown name
    */
   rebuild(name: string | undefined, progress?: (at: RebuildProgress) => void): Promise<Rebuilt[]>;
+  /** Compares read models with a fold of the log by independent code; changes nothing. Holds the fold in memory. @throws RangeError an unknown name */
+  check(name: string | undefined): Promise<Checked[]>;
   /** Puts the model back that the last rebuild replaced; it goes on from where it stood. @throws RangeError there is none */
   goBack(name: string): Promise<void>;
   /** Tries the event again that halted it, or the parked ones. @throws RangeError an unknown name */

@@ -4,6 +4,7 @@ import postgres, { type Options } from 'postgres';
 import { enter, LIVE } from './postgres-store';
 import type { DigestCheck, Rebuilt, RebuildProgress } from './projections';
 import type { ReadModel, Transaction } from './projector';
+import { isTransient } from './runtime';
 import type { ProjectionStore } from './store';
 
 const NEXT = 'read_next';
@@ -26,6 +27,18 @@ export interface RebuilderOptions {
   readonly log: EventLog;
   readonly store: ProjectionStore<Transaction>;
   readonly crashPoint?: (name: RebuildCrashPoint) => void;
+}
+
+/** A rebuild met an event that the model can't apply; the live model is as it was. */
+export class CannotApply extends Error {
+  override readonly name = 'CannotApply';
+  constructor(
+    readonly projection: string,
+    readonly event: RecordedEvent,
+    cause: unknown,
+  ) {
+    super(`${projection} can't apply the event at ${event.position} (${event.type}): ${(cause as Error).message}`, { cause });
+  }
 }
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -73,12 +86,24 @@ const digests = async (sql: SqlClient | Transaction, schema: string, tables: rea
 
 /** Rebuilds read models beside the live ones. */
 export const createRebuilder = ({ sql, log, store, crashPoint }: RebuilderOptions) => {
-  const apply = async (model: ReadModel, events: readonly RecordedEvent[]): Promise<void> => {
-    if (events.length === 0) return;
-    await sql.begin(async (tx) => {
+  const applyAll = (model: ReadModel, events: readonly RecordedEvent[]): Promise<unknown> =>
+    sql.begin(async (tx) => {
       enter(tx, NEXT);
       await model.apply(tx, events);
     });
+
+  /** @throws CannotApply naming the event */
+  const apply = async (model: ReadModel, events: readonly RecordedEvent[]): Promise<void> => {
+    if (events.length === 0) return;
+    try {
+      await applyAll(model, events);
+    } catch (cause) {
+      if (isTransient(cause)) throw cause;
+      for (const event of events)
+        await applyAll(model, [event]).catch((error: unknown) => {
+          throw isTransient(error) ? error : new CannotApply(model.name, event, error);
+        });
+    }
   };
 
   /** Folds (after, upTo] into the next tables, by lanes where the model has them. */

@@ -18,6 +18,8 @@ CREATE INDEX tally_by_last ON read.tally (last);
 CREATE TABLE read.seen (position bigint PRIMARY KEY);`,
 };
 
+jest.setTimeout(60_000);
+
 let database: { url: string; drop(): Promise<void> };
 let sql: SqlClient;
 let log: EventLog;
