@@ -4,12 +4,16 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { benchAppend } from './append';
 import { benchImport } from './import';
+import { benchRead } from './read';
+import { benchRebuild } from './rebuild';
 import { benchMemory, benchStart } from './whole-process';
 import type { Figure } from './world';
 
 const BENCHES: Readonly<Record<string, (rounds: number) => Promise<Figure[]>>> = {
   append: benchAppend,
+  read: benchRead,
   import: benchImport,
+  rebuild: benchRebuild,
   memory: benchMemory,
   start: benchStart,
 };
