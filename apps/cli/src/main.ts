@@ -17,6 +17,9 @@ const load = {
   projections: () => require('./commands/projections') as typeof import('./commands/projections'),
   simulate: () => require('./commands/simulate') as typeof import('./commands/simulate'),
   doctor: () => require('./commands/doctor') as typeof import('./commands/doctor'),
+  verifyLog: () => require('./commands/verify-log') as typeof import('./commands/verify-log'),
+  exportLog: () => require('./commands/export-log') as typeof import('./commands/export-log'),
+  importLog: () => require('./commands/import-log') as typeof import('./commands/import-log'),
 };
 /* eslint-enable @typescript-eslint/no-require-imports */
 
@@ -250,7 +253,80 @@ export const createProgram = (done: Done): Command => {
     .addHelpText('after', examples('vigil doctor', 'vigil doctor --json'))
     .action(async (options) => done(await load.doctor().doctor(options)));
 
-  for (const name of ['snapshot', 'verify-log'])
+  const several = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
+  program
+    .command('verify-log')
+    .description(
+      say(
+        '核验日志是否与封存时一致,指出首个不符的位置',
+        'compare the log with its signed heads and name the first position that differs',
+      ),
+    )
+    .option(
+      '--heads <dir>',
+      say(
+        '链头所在文件夹(默认 VIGIL_HEADS_DIR 或数据目录下 heads)',
+        'folder of the heads (default VIGIL_HEADS_DIR, or heads in the data folder)',
+      ),
+    )
+    .option(
+      '--key <pem>',
+      say(
+        '只信此公钥文件(可多次给出;默认信链头旁边的)',
+        'believe this public key only (may be given again; default: those beside the heads)',
+      ),
+      several,
+    )
+    .option('--moved', say('日志由另一存储移来,位置号可以不同', 'the log was moved from another store: its positions may differ'))
+    .addOption(json())
+    .addHelpText(
+      'after',
+      examples(
+        'vigil verify-log',
+        'vigil verify-log --heads /mnt/vault/heads --key /mnt/vault/2026.pem',
+        'vigil verify-log --json',
+      ),
+    )
+    .action(async (options) => done(await load.verifyLog().verifyLog(options)));
+
+  program
+    .command('export-log')
+    .description(say('逐字节导出日志(NDJSON)', 'write the log to a file, byte for byte (NDJSON)'))
+    .argument('<file>', say('要写的文件;- 为标准输出', 'the file to write; - is stdout'))
+    .option('--resume', say('续写中断的文件', 'go on with a file that was broken off'))
+    .addOption(json())
+    .addHelpText(
+      'after',
+      examples(
+        'vigil export-log vigil-log.ndjson',
+        'vigil export-log vigil-log.ndjson --resume',
+        'vigil export-log - | gzip > log.gz',
+      ),
+    )
+    .action(async (file, options) => done(await load.exportLog().exportLog(file, options)));
+
+  program
+    .command('import-log')
+    .description(
+      say(
+        '把导出的日志读入空的日志(或续完已导入一部分的)',
+        'put an exported log into an empty one (or one that holds its beginning)',
+      ),
+    )
+    .argument('<file>', say('export-log 写出的文件;- 为标准输入', 'a file that export-log wrote; - is stdin'))
+    .option('--partial', say('接受没有结束行的文件,只取完整的行', 'take a file without its trailer: its whole lines'))
+    .addOption(json())
+    .addHelpText(
+      'after',
+      examples(
+        'vigil import-log vigil-log.ndjson',
+        'gunzip -c log.gz | vigil import-log -',
+        'DATABASE_URL=postgres://… vigil import-log vigil-log.ndjson',
+      ),
+    )
+    .action(async (file, options) => done(await load.importLog().importLog(file, options)));
+
+  for (const name of ['snapshot'])
     program
       .command(name)
       .description(say('本版本尚未提供', 'not in this version'))

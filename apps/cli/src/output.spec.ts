@@ -1,4 +1,4 @@
-import { doctorExit, checkNode, checkSpace, judgeClock, judgeProjection } from './commands/doctor';
+import { doctorExit, checkNode, checkSpace, judgeClock, judgeProjection, judgeSeal } from './commands/doctor';
 import { lastTwelveMonths } from './commands/demo';
 import { importExit, importLine } from './commands/import';
 import { eventLine } from './commands/log';
@@ -199,6 +199,8 @@ test('doctor', () => {
   expect(judgeProjection({ name: 'p', state: 'halted' }).status).toBe('fail');
   expect(judgeProjection({ name: 'p', state: 'catching-up', lagSeconds: 90 }).status).toBe('warn');
   expect(judgeProjection({ name: 'p', state: 'live' }).status).toBe('ok');
+  expect(judgeSeal({ name: 'log-seal', status: 'up' }).status).toBe('ok');
+  expect(judgeSeal({ name: 'log-seal', status: 'degraded', detail: 'why' })).toMatchObject({ status: 'fail', found: 'why' });
   expect(doctorExit([{ check: 'a', status: 'warn', found: '' }])).toBe(0);
   expect(doctorExit([{ check: 'a', status: 'fail', found: '' }])).toBe(1);
 });

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createPostgresLog, LOG_MIGRATIONS, type EventLog } from '@vigil/event-log';
+import { createSealer, LOG_MIGRATIONS, type EventLog, type Sealer, type SealState } from '@vigil/event-log';
 import { createObservations, type Observations } from '@vigil/indicators';
 import {
   claimDataFolder,
@@ -15,7 +15,9 @@ import {
 } from '@vigil/platform';
 import {
   createProjections,
+  createFileViews,
   createReadModels,
+  type FileViews,
   PROJECTION_MIGRATIONS,
   type Projections,
   type ProjectionStatus,
@@ -25,7 +27,9 @@ import type { Text } from '@vigil/vocabulary';
 import { createFeedTally, type FeedTally } from './feed-tally';
 import { API_MIGRATIONS, createIdempotency, type Idempotency } from './http/idempotency';
 import { createJobs, type Jobs } from './jobs';
+import { bindLog, LOG_IDENTITY_MIGRATION } from './log-identity';
 import { createEngineMetrics, type EngineMetrics } from './metrics';
+import { createLog, sealerPlaces } from './store';
 
 export type Phase = 'data-folder' | 'database' | 'migrations' | 'projections' | 'ready';
 
@@ -34,6 +38,8 @@ export interface EngineOptions {
   readonly logger?: Logger;
   /** Server settings of the embedded PostgreSQL, for tests. */
   readonly postgresSettings?: Readonly<Record<string, string>>;
+  /** Between two looks of the sealer, ms. */
+  readonly sealEveryMs?: number;
 }
 
 export interface DependencyHealth {
@@ -55,8 +61,9 @@ export interface Engine {
   /** Absolute; ours alone while the engine is open. */
   readonly dataDir: string;
   readonly log: EventLog;
+  readonly sealer: Sealer;
   readonly projections: Projections;
-  readonly readModels: ReadModels;
+  readonly readModels: ReadModels & FileViews;
   readonly observations: Observations;
   readonly feeds: FeedTally;
   readonly jobs: Jobs;
@@ -66,7 +73,7 @@ export interface Engine {
   health(): Promise<Health>;
   /** Resolves, with a line for a person, when the engine can't go on (its PostgreSQL died); never rejects. */
   readonly failed: Promise<Text>;
-  /** Drains in order: jobs, projections, log, database, data folder. Safe to call twice. */
+  /** Drains in order: jobs, projections, sealer, log, database, data folder. Safe to call twice. */
   close(): Promise<void>;
 }
 
@@ -75,6 +82,8 @@ const HEALTH_MS = 2_000;
 const CLOSE_MS = 10_000;
 /** Rebuilds and imports run long; each of their statements doesn't. */
 const STATEMENT_MS = 30_000;
+/** Of log and projections: after a link that swallowed their packets has healed, they must be on their feet within 30 s. */
+const PROMPT_MS = 10_000;
 
 /**
  * Opens the data folder, its PostgreSQL (or the one of DATABASE_URL), brings the schema up to date and starts the projections.
@@ -130,18 +139,32 @@ export const startEngine = async (config: Config, options: EngineOptions = {}): 
     };
 
     phase('migrations');
-    const projectionSql = pool('projections', 4, 0); // a rebuild's statements are as long as its tables
-    await migrate(projectionSql, [...LOG_MIGRATIONS, ...PROJECTION_MIGRATIONS, ...API_MIGRATIONS]);
+    const rebuildSql = pool('rebuild', 4, 0); // statements as long as their tables
+    await migrate(rebuildSql, [...LOG_MIGRATIONS, ...PROJECTION_MIGRATIONS, ...API_MIGRATIONS, LOG_IDENTITY_MIGRATION]);
 
     const metrics = createEngineMetrics();
-    const logSql = pool('log', 8);
+    const projectionSql = pool('projections', 4, PROMPT_MS);
+    const logSql = pool('log', 8, PROMPT_MS);
     const apiSql = pool('api', 8);
-    const bareLog = createPostgresLog({ sql: logSql });
+    const bareLog = createLog(config, logSql);
     closers.push({ name: 'log', close: bareLog.close });
+    closers.push({ name: 'log identity', close: await bindLog(projectionSql, bareLog, config.store) });
     const log = metrics.observe(bareLog);
 
+    const sealer = createSealer({
+      log,
+      ...sealerPlaces({ ...config, dataDir: claim.dir }),
+      everyMs: options.sealEveryMs,
+      onProblem: ({ kind, detail }) =>
+        kind === 'breach'
+          ? logger.fatal({ reason: detail.en }, 'the log is not as it was sealed')
+          : logger.warn({ reason: detail.en }, 'the log cannot be sealed for now'),
+    });
+    sealer.start();
+    closers.push({ name: 'sealer', close: sealer.close });
+
     const { timeZone } = config;
-    const projections = createProjections({ sql: projectionSql, log, timeZone, logger });
+    const projections = createProjections({ sql: projectionSql, rebuildSql, log, timeZone, logger });
     const observations = createObservations({ sql: apiSql, log, timeZone });
     const idempotency = createIdempotency(apiSql, logger);
     closers.push({ name: 'idempotency', close: async () => idempotency.close() });
@@ -151,7 +174,7 @@ export const startEngine = async (config: Config, options: EngineOptions = {}): 
       await projections.start();
       closers.push({ name: 'projections', close: projections.stop });
     }
-    metrics.watch(projections);
+    metrics.watch(projections, sealer);
     closers.push({ name: 'metrics', close: async () => metrics.close() });
     await mkdir(join(claim.dir, 'uploads'), { recursive: true, mode: 0o700 });
     const jobs = await createJobs({ dir: join(claim.dir, 'jobs'), logger });
@@ -172,10 +195,12 @@ export const startEngine = async (config: Config, options: EngineOptions = {}): 
       const dependencies = await Promise.all([
         timed('postgresql', async () => {
           if (dead) return { status: 'down', detail: dead };
-          await log.head();
+          await (config.store === 'postgres' ? log.head() : apiSql`SELECT 1`);
           return { status: 'up' };
         }),
+        ...(config.store === 'postgres' ? [] : [timed(config.store, async () => (await log.head(), { status: 'up' as const }))]),
         timed('projections', async () => projectionHealth(await projections.status())),
+        timed('log-seal', async () => sealHealth(sealer.state)),
       ]);
       // A halted projection still lets every write in, and a restart wouldn't heal it: degraded, not unready.
       return { ready: closing === undefined && dependencies.every(({ status }) => status !== 'down'), dependencies };
@@ -187,8 +212,9 @@ export const startEngine = async (config: Config, options: EngineOptions = {}): 
       logger,
       dataDir: claim.dir,
       log,
+      sealer,
       projections,
-      readModels: createReadModels({ sql: apiSql }),
+      readModels: { ...createReadModels({ sql: apiSql }), ...createFileViews({ sql: apiSql }) },
       observations,
       feeds: createFeedTally(log),
       jobs,
@@ -216,3 +242,6 @@ const projectionHealth = (all: readonly ProjectionStatus[]): Omit<DependencyHeal
     },
   };
 };
+
+const sealHealth = ({ problem }: SealState): Omit<DependencyHealth, 'name' | 'latencyMs'> =>
+  problem ? { status: 'degraded', detail: problem.detail } : { status: 'up' };

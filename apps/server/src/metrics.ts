@@ -1,4 +1,4 @@
-import type { AppendOutcome, AppendRequest, AtomicOutcome, EventLog } from '@vigil/event-log';
+import type { AppendOutcome, AppendRequest, AtomicOutcome, EventLog, Sealer } from '@vigil/event-log';
 import { createMetrics } from '@vigil/platform';
 import type { Projections } from '@vigil/projections';
 import { Counter, Gauge, Histogram } from 'prom-client';
@@ -10,7 +10,7 @@ export interface EngineMetrics {
   readonly inFlight: { inc(): void; dec(): void };
   /** The same log, counting what is appended. */
   observe(log: EventLog): EventLog;
-  watch(projections: Projections): void;
+  watch(projections: Projections, sealer: Sealer): void;
   jobs(queued: number, running: number): void;
   close(): void;
 }
@@ -72,7 +72,33 @@ export const createEngineMetrics = (): EngineMetrics => {
     labelNames: ['projection'],
     registers,
   });
-  let watched: Projections | undefined;
+  const sealedPosition = new Gauge({
+    name: 'vigil_log_sealed_position',
+    help: 'Everything up to here is in a signed head',
+    registers,
+  });
+  const sealedEvents = new Gauge({ name: 'vigil_log_sealed_events_total', help: 'Events in signed heads', registers });
+  const sealLag = new Gauge({
+    name: 'vigil_log_seal_lag_seconds',
+    help: 'Age of the oldest event that no signed head holds',
+    registers,
+  });
+  const sealBroken = new Gauge({
+    name: 'vigil_log_seal_breach',
+    help: '1 when the log was found not to be as it was sealed',
+    registers,
+  });
+  let watched: { projections: Projections; sealer: Sealer } | undefined;
+  let observed: EventLog | undefined;
+
+  const sealFigures = async ({ sealer }: NonNullable<typeof watched>): Promise<void> => {
+    const { position, events: sealed, problem } = sealer.state;
+    sealedPosition.set(Number(position));
+    sealedEvents.set(sealed);
+    sealBroken.set(problem?.kind === 'breach' ? 1 : 0);
+    const [oldest] = (await observed?.readAll({ after: position, limit: 1 }).catch(() => undefined)) ?? [];
+    sealLag.set(oldest ? Math.max(0, (Date.now() - Date.parse(oldest.recordedAt)) / 1000) : 0);
+  };
 
   const counted = async <T>(
     requests: readonly AppendRequest[],
@@ -95,7 +121,8 @@ export const createEngineMetrics = (): EngineMetrics => {
 
   return {
     text: async () => {
-      for (const { name, state, ...at } of (await watched?.status().catch(() => [])) ?? []) {
+      if (watched) await sealFigures(watched);
+      for (const { name, state, ...at } of (await watched?.projections.status().catch(() => [])) ?? []) {
         lagEvents.set({ projection: name }, at.lagEvents);
         lagSeconds.set({ projection: name }, at.lagSeconds);
         halted.set({ projection: name }, state === 'halted' ? 1 : 0);
@@ -108,28 +135,36 @@ export const createEngineMetrics = (): EngineMetrics => {
     },
     http: (method, route, status, seconds) => http.observe({ method, route, status: String(status) }, seconds),
     inFlight,
-    observe: (log) => ({
-      ...log,
-      append: (request) =>
-        counted(
-          [request],
-          () => log.append(request),
-          (outcome) => [outcome],
-        ),
-      appendMany: (requests) =>
-        counted(
-          requests,
-          () => log.appendMany(requests),
-          (outcomes) => outcomes,
-        ),
-      appendAtomic: (requests) =>
-        counted(
-          requests,
-          () => log.appendAtomic(requests),
-          (outcomes) => outcomes,
-        ),
-    }),
-    watch: (projections) => (watched = projections),
+    observe: (log) => {
+      observed = log;
+      return {
+        ...log,
+        append: (request) =>
+          counted(
+            [request],
+            () => log.append(request),
+            (outcome) => [outcome],
+          ),
+        appendMany: (requests) =>
+          counted(
+            requests,
+            () => log.appendMany(requests),
+            (outcomes) => outcomes,
+          ),
+        appendAtomic: (requests) =>
+          counted(
+            requests,
+            () => log.appendAtomic(requests),
+            (outcomes) => outcomes,
+          ),
+        restore: async (restored) => {
+          const answer = await log.restore(restored);
+          events.inc(answer.written);
+          return answer;
+        },
+      };
+    },
+    watch: (projections, sealer) => (watched = { projections, sealer }),
     jobs: (queued, running) => {
       jobs.set({ state: 'queued' }, queued);
       jobs.set({ state: 'running' }, running);

@@ -10,6 +10,8 @@ export interface CoalescerOptions {
   readonly maxBytes?: number;
   /** Waiting requests beyond this are refused with {@link LogOverloaded}. */
   readonly maxWaiting?: number;
+  /** Runs it at the end of the current tick; default `setImmediate`. A simulation brings its own. */
+  readonly soon?: (run: () => void) => void;
 }
 
 interface Waiting {
@@ -32,7 +34,7 @@ const sizeOf = (request: AppendRequest): number => {
  * waits for nothing and sixty-four callers share one commit. No timer.
  */
 export const createCoalescer = (options: CoalescerOptions) => {
-  const { write, lanes = 2, maxRequests = 1000, maxBytes = 1 << 20, maxWaiting = 20_000 } = options;
+  const { write, lanes = 2, maxRequests = 1000, maxBytes = 1 << 20, maxWaiting = 20_000, soon = setImmediate } = options;
   /** May leave with the next batch; at most one request per stream is ready or in flight, so that a stream keeps its callers' order. */
   let ready: Waiting[] = [];
   /** The last request of each stream that is ready or in flight. */
@@ -91,7 +93,7 @@ export const createCoalescer = (options: CoalescerOptions) => {
   const schedule = (): void => {
     if (scheduled) return;
     scheduled = true;
-    setImmediate(() => {
+    soon(() => {
       scheduled = false;
       depart();
     });

@@ -1,5 +1,5 @@
 import { deterministicId, fingerprint, ok, refuse, type Result } from '@vigil/vocabulary';
-import type { EventLog, NewEvent, Position, RecordedEvent } from './event-log';
+import type { AppendOutcome, EventLog, ExpectedRevision, NewEvent, Position, RecordedEvent } from './event-log';
 
 interface Event {
   readonly type: string;
@@ -71,6 +71,35 @@ export const handleCommand = async <C, E extends Event, S>(
   context: CommandContext,
 ): Promise<Result<CommandDone>> => {
   const firstId = deterministicId('command', context.commandId, '0');
+  const metadata = JSON.stringify(context.metadata);
+  const append = (expected: ExpectedRevision, events: readonly E[]): Promise<AppendOutcome> =>
+    log.append({
+      stream: aggregate.streamOf(id),
+      expected,
+      events: events.map((event, index) =>
+        toNewEvent(
+          event,
+          aggregate.versions[event.type]!,
+          deterministicId('command', context.commandId, `${index}`),
+          metadata,
+          context.fingerprint,
+        ),
+      ),
+    });
+
+  /** An event of this id is there: read after that, it is in this stream, or the id belongs to another. */
+  let isTaken = false;
+
+  // What may begin an aggregate most likely does: its stream isn't read first. If it is there, it is decided below.
+  const beginning =
+    context.expected === undefined ? aggregate.decider.decide(command, aggregate.decider.initialState) : undefined;
+  if (beginning?.ok && beginning.value.length > 0) {
+    const outcome = await append('none', beginning.value);
+    // A repeat whose events don't begin the stream was decided on another state, perhaps with more events or other content.
+    if (outcome.kind === 'appended' || (outcome.kind === 'duplicate' && outcome.revision === beginning.value.length - 1))
+      return ok({ revision: outcome.revision, position: outcome.position, repeated: outcome.kind === 'duplicate' });
+    isTaken = outcome.kind !== 'conflict';
+  }
   for (let attempt = 1; ; attempt++) {
     const { state, events } = await loadAggregate(log, aggregate, id);
     const last = events.at(-1);
@@ -87,26 +116,16 @@ export const handleCommand = async <C, E extends Event, S>(
     const decision = aggregate.decider.decide(command, state);
     if (!decision.ok) return decision;
     if (decision.value.length === 0) return ok({ revision, position: last?.position ?? null, repeated: false });
-    const metadata = JSON.stringify(context.metadata);
-    const outcome = await log.append({
-      stream: aggregate.streamOf(id),
-      expected: revision < 0 ? 'none' : revision,
-      events: decision.value.map((event, index) =>
-        toNewEvent(
-          event,
-          aggregate.versions[event.type]!,
-          deterministicId('command', context.commandId, `${index}`),
-          metadata,
-          context.fingerprint,
-        ),
-      ),
-    });
+    const outcome = await append(revision < 0 ? 'none' : revision, decision.value);
     switch (outcome.kind) {
       case 'appended':
+        return ok({ revision: outcome.revision, position: outcome.position, repeated: false });
       case 'duplicate':
-        return ok({ revision: outcome.revision, position: outcome.position, repeated: outcome.kind === 'duplicate' });
       case 'id-conflict':
-        return idConflict(context.commandId);
+        // Another run of this command got there after this one had read: its answer counts, and it was decided on another state.
+        if (isTaken) return idConflict(context.commandId);
+        isTaken = true;
+        break;
       case 'conflict':
         if (context.expected !== undefined || attempt >= ATTEMPTS) return moved(revision, outcome.actual ?? -1);
     }

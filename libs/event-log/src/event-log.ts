@@ -80,7 +80,22 @@ export interface Subscription {
   readonly signal: AbortSignal;
 }
 
+/** What a store promises beyond the contract's core; a caller refuses in words what it can't have. */
+export interface Guarantees {
+  /** Where an event id is looked up before it is taken: in the whole log, or only in its own stream. */
+  readonly uniqueIds: 'log' | 'stream';
+  /** Whether `appendAtomic` takes requests to more than one stream. */
+  readonly atomicAcrossStreams: boolean;
+}
+
+/** Of a restore: events written now, and events that stood here already. */
+export interface Restored {
+  readonly written: number;
+  readonly present: number;
+}
+
 export interface EventLog {
+  readonly guarantees: Guarantees;
   /**
    * Resolves when durable. Rejects with {@link LogUnavailable} when the outcome is unknown: retry with the same ids;
    * with a RangeError, before anything is tried, what no store could keep (no event, an id that is no UUID, an empty text, NUL, U+001E, half a character).
@@ -91,8 +106,16 @@ export interface EventLog {
   /**
    * All requests or none, in one transaction: when any is a conflict or an id-conflict nothing is written and the others
    * answer `aborted`. Requests name distinct streams and event ids; at most 10,000 events.
+   * Rejects with {@link NotOffered}, nothing tried, where the store has no such transaction.
    */
   appendAtomic(requests: readonly AppendRequest[]): Promise<AtomicOutcome[]>;
+  /**
+   * Moves a log: writes events of another one at the end of this one, in their order, with id, stream, revision, `recordedAt`
+   * and every byte as they were; positions are this log's own. At most 10,000 at a time; nobody else appends meanwhile.
+   * Events that stand here already are passed over, so a broken-off move goes on by repeating its last page.
+   * Rejects with {@link LogMismatch} at the first event that stands here otherwise, or whose stream has moved on.
+   */
+  restore(events: readonly RecordedEvent[]): Promise<Restored>;
   readStream(stream: string, options?: ReadStream): Promise<RecordedEvent[]>;
   readAll(options: ReadAll): Promise<RecordedEvent[]>;
   /** Position of the last event, {@link START} when empty. */
@@ -115,4 +138,14 @@ export class LogUnavailable extends Error {
 /** The append queue is full: refused before anything was tried. */
 export class LogOverloaded extends Error {
   override readonly name = 'LogOverloaded';
+}
+
+/** The store has no such operation: nothing was tried, and trying again won't help. */
+export class NotOffered extends Error {
+  override readonly name = 'NotOffered';
+}
+
+/** Two logs that should agree don't; names the first event where. */
+export class LogMismatch extends Error {
+  override readonly name = 'LogMismatch';
 }

@@ -1,6 +1,17 @@
 export * from './event-log';
 export { createCoalescer, type CoalescerOptions } from './coalescer';
 export * from './command-handler';
+export { sendUntilKnown, type SenderTime, type SendOptions } from './send-until-known';
+export { createTail, type TailOptions } from './tail';
 export { createMemoryLog } from './memory/memory-log';
 export { createPostgresLog, type PostgresLogOptions } from './postgres/postgres-log';
 export { LOG_MIGRATIONS } from './postgres/schema';
+export { createEventStoreLog, type EventStoreLogOptions } from './eventstoredb';
+export { chained, createChain, eventDigest, NO_EVENTS } from './chain/digest';
+export { HeadsUnusable } from './chain/files';
+export { keyId, readPublicKey, type PublicKeys } from './chain/keys';
+export { readPages, type PagesOptions } from './chain/pages';
+export { createSealer, type Sealer, type SealerOptions, type SealProblem, type SealState } from './chain/sealer';
+export { verifyLog, type Breach, type BreachKind, type Verification, type VerifyOptions } from './chain/verify';
+export { ExportFault, readExport, writeExport, type Exported, type Resumable } from './transfer/export-file';
+export { importLog, type ImportedLog, type ImportLogOptions } from './transfer/import-log';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { connect, migrate, type SqlClient } from '@vigil/platform';
 import { freshDatabase, type FreshDatabase } from '@vigil/testing';
 import postgres from 'postgres';
-import { LogUnavailable, START, type AppendOutcome, type EventLog, type RecordedEvent } from './event-log';
+import { LogMismatch, LogUnavailable, START, type AppendOutcome, type EventLog, type RecordedEvent } from './event-log';
 import { eventLogContract, follow, newEvent, request } from './event-log.contract';
 import { createPostgresLog, type PostgresLogOptions } from './postgres/postgres-log';
 import { APPEND_LOCK, LOG_MIGRATIONS } from './postgres/schema';
@@ -98,6 +98,8 @@ describe('the log on PostgreSQL, beside its contract', () => {
       for (let n = 0; n < 8; n++) {
         await log.positionAt('2026-01-01T00:00:00Z');
         await log.appendAtomic([request('first', 'none'), request('second', 99)]);
+        const orphan = { ...newEvent(), stream: 'third', revision: 5, recordedAt: '2026-01-01T00:00:00Z', position: START };
+        await expect(log.restore([orphan])).rejects.toThrow(LogMismatch);
       }
       await log.appendMany(
         range(600).map((n) =>
@@ -138,7 +140,7 @@ describe('the log on PostgreSQL, beside its contract', () => {
       }
     });
 
-    it('inside append_batch and position_at never scan a table, though made while it was empty', async () => {
+    it('inside append_batch, restore_batch and position_at never scan a table, though made while it was empty', async () => {
       const { log, sql } = await grown();
       const scans = async () => {
         await sql`SELECT pg_stat_force_next_flush()`;
@@ -157,6 +159,11 @@ describe('the log on PostgreSQL, beside its contract', () => {
       ]);
       expect(outcomes.map(({ kind }) => kind)).toEqual(['appended', 'conflict', 'duplicate', 'appended']);
       await log.appendMany(range(50).map((n) => request(`s${n}`)));
+      const ends = await log.readAll({ after: START, limit: 1_000_000 });
+      const goesOn = { ...ends.findLast(({ stream }) => stream === 's1')!, ...newEvent() };
+      const moved = [ends.at(-1)!, { ...goesOn, revision: goesOn.revision + 1, recordedAt: ends.at(-1)!.recordedAt }];
+      expect(await log.restore(moved)).toEqual({ written: 1, present: 1 });
+      await expect(log.restore([{ ...moved[1]!, ...newEvent() }])).rejects.toThrow(LogMismatch);
       await log.positionAt((await all(log))[3000]!.recordedAt);
       const after = await scans();
       expect(after.tables - before.tables).toBe(0);

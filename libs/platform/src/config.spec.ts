@@ -47,13 +47,11 @@ it('names every fault at once, in both languages, without repeating a password',
 });
 
 it('says plainly what this version lacks', () => {
-  const result = readConfig({ VIGIL_AUTH: 'oidc', VIGIL_STORE: 'eventstoredb', KAFKA_BROKERS: 'a:9092, b:9092' });
+  const result = readConfig({ VIGIL_AUTH: 'oidc', KAFKA_BROKERS: 'a:9092, b:9092' });
   expect(result.ok ? '' : describeFaults(result.faults, 'en')).toBe(
-    [
-      'VIGIL_STORE: eventstoredb is not in this version yet; unset it',
-      'KAFKA_BROKERS: Kafka is not in this version yet; unset it',
-      'VIGIL_AUTH: oidc is not in this version yet; unset it',
-    ].join('\n'),
+    ['KAFKA_BROKERS: Kafka is not in this version yet; unset it', 'VIGIL_AUTH: oidc is not in this version yet; unset it'].join(
+      '\n',
+    ),
   );
 });
 
@@ -67,6 +65,21 @@ it('serves without authentication only on the loopback', () => {
     true,
     false,
   ]);
+});
+
+it('takes an event store only with its address, of one host or several', () => {
+  expect(faultsOf({ VIGIL_STORE: 'eventstoredb' })).toEqual(['EVENTSTORE_URL']);
+  expect(faultsOf({ VIGIL_STORE: 'eventstoredb', EVENTSTORE_URL: 'esdb://' })).toEqual(['EVENTSTORE_URL']);
+  for (const url of [
+    'esdb://localhost:2113?tls=false',
+    'esdb+discover://admin:p%40ss@cluster.example:2113',
+    'kurrentdb://admin:changeit@n1:2113,n2:2113,n3:2113?tls=true&tlsCAFile=/certs/ca.crt',
+  ])
+    expect(readConfig({ VIGIL_STORE: 'eventstoredb', EVENTSTORE_URL: url })).toMatchObject({
+      ok: true,
+      value: { store: 'eventstoredb', eventStoreUrl: url },
+    });
+  expect(readConfig({ EVENTSTORE_URL: 'esdb://h' })).toMatchObject({ ok: true, value: { store: 'postgres' } });
 });
 
 it('reads what is given', () => {

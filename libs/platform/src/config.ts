@@ -11,7 +11,12 @@ export interface Config {
   /** 0 asks the system for a free port. */
   readonly port: number;
   readonly dataDir: string;
-  readonly store: 'postgres';
+  /** Where the log's signed heads are kept; absent: `heads` under `dataDir`. */
+  readonly headsDir?: string;
+  /** Where the event log is; the read models are always in PostgreSQL. */
+  readonly store: 'postgres' | 'eventstoredb';
+  /** Connection string of EventStoreDB or KurrentDB; there with that store. */
+  readonly eventStoreUrl?: string;
   /** Absent: embedded PostgreSQL under `dataDir`. */
   readonly databaseUrl?: string;
   readonly roles: readonly Role[];
@@ -31,6 +36,9 @@ export interface ConfigFault extends Detail {
 export type ConfigResult =
   | { readonly ok: true; readonly value: Config }
   | { readonly ok: false; readonly faults: readonly ConfigFault[] };
+
+/** No URL as the standard has it: a cluster's string names several hosts. */
+const EVENT_STORE_URL = /^(?:esdb|kurrentdb)(?:\+discover)?:\/\/(?:[^\s@/]+@)?[^\s@,/?]+(?:,[^\s@,/?]+)*\/?(?:\?\S*)?$/;
 
 type Check = (value: string, context: z.RefinementCtx<string>) => void;
 
@@ -86,17 +94,22 @@ const schema = z.object({
     .superRefine(fault((value) => !/[\s/]/.test(value), '应为主机名或 IP 地址', 'must be a host name or IP address'))
     .default('127.0.0.1'),
   VIGIL_DATA_DIR: text.default('./.vigil'),
+  VIGIL_HEADS_DIR: text.optional(),
   VIGIL_STORE: oneOf(['postgres', 'eventstoredb']).default('postgres'),
   DATABASE_URL: url(
     ['postgres:', 'postgresql:'],
     '应形如 postgres://用户:密码@主机:端口/数据库',
     'must look like postgres://user:password@host:port/database',
   ).optional(),
-  EVENTSTORE_URL: url(
-    ['esdb:', 'esdb+discover:', 'kurrentdb:', 'kurrentdb+discover:'],
-    '应形如 esdb://主机:端口',
-    'must look like esdb://host:port',
-  ).optional(),
+  EVENTSTORE_URL: text
+    .superRefine(
+      fault(
+        (value) => EVENT_STORE_URL.test(value),
+        '应形如 esdb://用户:密码@主机:端口?tls=true(集群可列多个主机,以逗号分隔)',
+        'must look like esdb://user:password@host:port?tls=true (for a cluster: several hosts, separated by commas)',
+      ),
+    )
+    .optional(),
   KAFKA_BROKERS: list
     .superRefine((brokers, context) => {
       if (!brokers.length || !brokers.every((broker) => /^[^\s:/]+:\d{1,5}$/.test(broker)))
@@ -143,11 +156,16 @@ const notYet = (variable: Variable, what: string): ConfigFault => ({
 
 /**
  * Reads the environment. Every fault is named at once, in both languages; an empty value counts as unset.
- * Values this version understands but can't serve (oidc, eventstoredb, Kafka) are faults that say so.
+ * Values this version understands but can't serve (oidc, Kafka) are faults that say so.
  */
 export const readConfig = (env: Readonly<Record<string, string | undefined>>): ConfigResult => {
   const { parsed, faults } = parseEach(env);
-  if (parsed.VIGIL_STORE === 'eventstoredb') faults.push(notYet('VIGIL_STORE', 'eventstoredb'));
+  if (parsed.VIGIL_STORE === 'eventstoredb' && !env['EVENTSTORE_URL']?.trim())
+    faults.push({
+      variable: 'EVENTSTORE_URL',
+      zh: 'VIGIL_STORE=eventstoredb 时须给出事件库的地址,例:esdb://主机:2113?tls=true',
+      en: 'with VIGIL_STORE=eventstoredb it must say where the event store is, as in esdb://host:2113?tls=true',
+    });
   if (parsed.KAFKA_BROKERS) faults.push(notYet('KAFKA_BROKERS', 'Kafka'));
   if (parsed.VIGIL_AUTH === 'oidc') faults.push(notYet('VIGIL_AUTH', 'oidc'));
   if (parsed.VIGIL_AUTH === 'off' && parsed.VIGIL_HOST && !isLoopback(parsed.VIGIL_HOST))
@@ -164,7 +182,9 @@ export const readConfig = (env: Readonly<Record<string, string | undefined>>): C
       host: all.VIGIL_HOST,
       port: all.PORT,
       dataDir: all.VIGIL_DATA_DIR,
-      store: 'postgres',
+      ...(all.VIGIL_HEADS_DIR && { headsDir: all.VIGIL_HEADS_DIR }),
+      store: all.VIGIL_STORE,
+      ...(all.VIGIL_STORE === 'eventstoredb' && { eventStoreUrl: all.EVENTSTORE_URL }),
       ...(all.DATABASE_URL && { databaseUrl: all.DATABASE_URL }),
       roles: all.VIGIL_ROLES,
       auth: 'off',

@@ -12,6 +12,8 @@ export type PlatformErrorCode =
   | 'embedded-postgres-failed'
   | 'embedded-postgres-in-use'
   | 'embedded-postgres-unavailable'
+  | 'event-store-unavailable'
+  | 'foreign-log'
   | 'foreign-postgres-version'
   | 'no-space';
 

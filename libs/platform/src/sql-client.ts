@@ -1,4 +1,5 @@
 import postgres from 'postgres';
+import { socketsWithin } from './postgres/silence';
 
 /** Our client: dates and timestamps are read and written as text. */
 export type SqlClient = postgres.Sql<{ date: string; array: (string | null)[] }>;
@@ -10,6 +11,11 @@ export interface SqlClientOptions {
   readonly applicationName: string;
   /** Server-side limit of one statement in ms; default 30 000, 0 for none (bulk loads, rebuilds). */
   readonly statementTimeoutMs?: number;
+  /**
+   * A connection on which an answer is due and nothing has come for so long is closed, ms; 0 for never.
+   * Default: 5 s beyond the limit of one statement, never where that has none.
+   */
+  readonly silenceMs?: number;
   /** Limit of one connection attempt in seconds; default 10. */
   readonly connectTimeoutSeconds?: number;
 }
@@ -19,8 +25,11 @@ export interface SqlClientOptions {
  * int8 and numeric arrive as strings (exact), `date`, `timestamp`, `timestamptz` as strings in ISO form and UTC: a JS Date
  * would shift a plain date by the machine's time zone.
  */
-export const connect = (url: string, options: SqlClientOptions): SqlClient =>
-  postgres(url, {
+export const connect = (url: string, options: SqlClientOptions): SqlClient => {
+  const statementTimeoutMs = options.statementTimeoutMs ?? 30_000;
+  const silenceMs = options.silenceMs ?? (statementTimeoutMs > 0 ? statementTimeoutMs + 5_000 : 0);
+  return postgres(url, {
+    ...(silenceMs > 0 && { socket: socketsWithin(silenceMs) }),
     max: options.max ?? 10,
     connect_timeout: options.connectTimeoutSeconds ?? 10,
     prepare: true,
@@ -35,11 +44,12 @@ export const connect = (url: string, options: SqlClientOptions): SqlClient =>
     },
     connection: {
       application_name: options.applicationName,
-      statement_timeout: options.statementTimeoutMs ?? 30_000,
+      statement_timeout: statementTimeoutMs,
       TimeZone: 'UTC',
       DateStyle: 'ISO',
     },
   });
+};
 
 const arrayLiteral = (values: readonly (string | number | null)[]): string =>
   `{${values.map((value) => (value === null ? 'NULL' : `"${String(value).replace(/[\\"]/g, '\\$&')}"`)).join()}}`;

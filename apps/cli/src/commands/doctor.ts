@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { connect, PlatformError, readConfig, startEmbeddedPostgres, withDeadline, type Config } from '@vigil/platform';
 import { localDate } from '@vigil/vocabulary';
-import { whoAnswers } from '../connect';
+import { loadServer, whoAnswers } from '../connect';
 import { EXIT, type ExitCode } from '../exit';
 import { createClient } from '../http';
 import { language, say } from '../language';
@@ -72,6 +72,7 @@ export const doctor = async ({ json }: JsonOption): Run => {
           checkBinaries(config),
           checkFolder(config),
           checkDatabase(config),
+          checkEventStore(config),
           checkPort(config, server === 'ready' || server === 'starting'),
           checkZone(config),
           checkClock(),
@@ -169,6 +170,34 @@ const checkFolder = async ({ dataDir }: Config): Promise<Finding[]> => {
 const START_MS = 60_000;
 
 /** DATABASE_URL is asked for its version; else a throw-away cluster is made and started, the real one left alone. */
+const EVENT_STORE_MS = 5_000;
+
+const checkEventStore = async (config: Config): Promise<readonly Finding[]> => {
+  if (config.store === 'postgres') return [];
+  const name = say('事件库', 'event store');
+  const open = await loadServer()
+    .openLog(config, { write: false })
+    .catch((error: unknown) => error as Error);
+  if (open instanceof Error) return [fail(name, open.message, say('检查 EVENTSTORE_URL', 'check EVENTSTORE_URL'))];
+  try {
+    const head = await withDeadline(EVENT_STORE_MS, open.log.head(), 'EVENTSTORE_URL');
+    return [ok(name, say(`${config.store},末位置 ${head}`, `${config.store}, ends at position ${head}`))];
+  } catch (error) {
+    return [
+      fail(
+        name,
+        (error as Error).message,
+        say(
+          '检查 EVENTSTORE_URL 的地址、证书与密码,以及集群是否在运行',
+          'check the address, certificate and password of EVENTSTORE_URL, and whether the cluster runs',
+        ),
+      ),
+    ];
+  } finally {
+    await open.close();
+  }
+};
+
 const checkDatabase = async ({ databaseUrl }: Config): Promise<Finding> => {
   const name = say('数据库启动', 'database starts');
   if (databaseUrl) {
@@ -282,8 +311,10 @@ const checkServer = async ({ serverUrl }: Config, answer: Awaited<ReturnType<typ
     ];
   const running = ok(name, say(`正在 ${serverUrl} 运行`, `runs at ${serverUrl}`));
   try {
-    const { data } = await createClient(serverUrl).get<{ data: readonly Projection[] }>('/api/v1/projections', { ms: 5_000 });
-    return [running, ...data.map(judgeProjection)];
+    const client = createClient(serverUrl);
+    const { data } = await client.get<{ data: readonly Projection[] }>('/api/v1/projections', { ms: 5_000 });
+    const { dependencies } = await client.get<{ dependencies: readonly Dependency[] }>('/api/v1/health/ready', { ms: 5_000 });
+    return [running, ...data.map(judgeProjection), ...dependencies.filter(({ name: of }) => of === 'log-seal').map(judgeSeal)];
   } catch (error) {
     return [
       running,
@@ -294,6 +325,18 @@ const checkServer = async ({ serverUrl }: Config, answer: Awaited<ReturnType<typ
       ),
     ];
   }
+};
+
+interface Dependency {
+  readonly name: string;
+  readonly status: string;
+  readonly detail?: string;
+}
+
+export const judgeSeal = ({ status, detail = '' }: Dependency): Finding => {
+  const check = say('日志封存', 'log seal');
+  if (status === 'up') return ok(check, say('正常', 'agrees with the log'));
+  return fail(check, detail, say('运行 vigil verify-log 查明', 'run vigil verify-log'));
 };
 
 export const judgeProjection = ({

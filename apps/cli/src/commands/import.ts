@@ -64,7 +64,8 @@ export const importFile = async (file: string, options: ImportOptions): Run => {
   }
 };
 
-const checkFile = async (file: string): Promise<number> => {
+/** A file that can be read and holds something. @throws Failure */
+export const checkFile = async (file: string): Promise<number> => {
   const found = await stat(file).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR')
       throw new Failure(EXIT.usage, say(`没有文件 ${file}`, `there is no file ${file}`));

@@ -1,5 +1,5 @@
 import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
-import { LogOverloaded, LogUnavailable } from '@vigil/event-log';
+import { LogOverloaded, LogUnavailable, NotOffered } from '@vigil/event-log';
 import { PlatformError, type Logger } from '@vigil/platform';
 import type { Text } from '@vigil/vocabulary';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -43,6 +43,16 @@ export const problemFrom = (error: unknown): HttpProblem => {
       },
       2,
       error,
+    );
+  if (error instanceof NotOffered)
+    return new HttpProblem(
+      422,
+      'not-offered',
+      {
+        zh: '所用事件库不支持跨多个对象的原子写入,本次未写入;请去掉 atomic,逐个对象提交',
+        en: 'this event store has no transaction over several records; nothing was written: send them without atomic',
+      },
+      { cause: error },
     );
   if (error instanceof PlatformError && error.code === 'deadline-exceeded')
     return unavailable('deadline-exceeded', { zh: '处理超时;请稍后重试', en: 'it took too long; try again later' }, 2, error);

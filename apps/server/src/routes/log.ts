@@ -1,4 +1,5 @@
-import { position as toPosition } from '@vigil/event-log';
+import { Readable } from 'node:stream';
+import { position as toPosition, readPages, writeExport } from '@vigil/event-log';
 import { z } from 'zod';
 import { eventStream, type SseEvent } from '../http/sse';
 import { eventView, wirePosition } from '../queries';
@@ -73,6 +74,28 @@ export const logRoutes: readonly Route[] = [
       const next = events.at(-1)!.position.toString();
       return { status: 200, body: { data, next }, headers: { Link: `<${nextUrl(call, { after: next })}>; rel="next"` } };
     },
+  }),
+  route({
+    method: 'GET',
+    path: '/log/export',
+    tag,
+    summary: {
+      zh: '日志原文:导出文件,逐字节(vigil import-log 可读入)',
+      en: 'The log as it is stored, byte for byte: a file that vigil import-log reads',
+    },
+    query: z.object({ after: positionParam.default(0n) }),
+    answers: {
+      200: {
+        type: 'application/x-ndjson',
+        about: { zh: '首行、每事件一行、结束行;见 log-export 文档', en: 'a header, a line per event, a trailer with the digest' },
+      },
+    },
+    handler: async ({ engine, query }) => ({
+      status: 200,
+      type: 'application/x-ndjson; charset=utf-8',
+      headers: { 'Vigil-Store': engine.config.store },
+      stream: Readable.from(writeExport(engine.config.store, readPages(engine.log, { after: toPosition(query.after) }))),
+    }),
   }),
   route({
     method: 'GET',

@@ -1,4 +1,5 @@
 import {
+  LogMismatch,
   position,
   START,
   type AppendOutcome,
@@ -8,9 +9,12 @@ import {
   type ReadAll,
   type ReadStream,
   type RecordedEvent,
+  type Restored,
   type Subscription,
 } from '../event-log';
-import { checkAtomic, checkRequest } from '../request';
+import { isBefore, normalInstant, toUtc } from '../instant';
+import { checkAtomic, checkRequest, checkRestore } from '../request';
+import { sameEvent } from '../same-event';
 
 /** The port's meaning in its plainest form: for pure specs, and the model that adapters are compared with. */
 export const createMemoryLog = (options: { readonly now?: () => Date } = {}): EventLog => {
@@ -43,30 +47,55 @@ export const createMemoryLog = (options: { readonly now?: () => Date } = {}): Ev
     const refused = refusal(request);
     if (refused) return refused;
     const { stream, events } = request;
-    const before = streams.get(stream) ?? [];
-    const last = all.at(-1)?.recordedAt ?? '';
-    const clock = now().toISOString();
-    const recordedAt = clock < last ? last : clock;
-    for (const event of events) {
-      const recorded: RecordedEvent = {
-        ...event,
-        stream,
-        revision: before.length,
-        position: position(all.length + 1),
-        recordedAt,
-      };
-      before.push(recorded);
-      all.push(recorded);
-      byId.set(event.id, recorded);
-    }
-    streams.set(stream, before);
+    const next = streams.get(stream)?.length ?? 0;
+    const last = all.at(-1)?.recordedAt;
+    const clock = normalInstant(now().toISOString());
+    const recordedAt = last !== undefined && isBefore(clock, last) ? last : clock;
+    events.forEach((event, index) => record({ ...event, stream, revision: next + index, recordedAt }));
     for (const wake of [...listeners]) wake();
-    return { kind: 'appended', revision: before.length - 1, position: all.at(-1)!.position };
+    return { kind: 'appended', revision: next + events.length - 1, position: all.at(-1)!.position };
+  };
+
+  const record = (event: Omit<RecordedEvent, 'position'>): void => {
+    const recorded: RecordedEvent = { ...event, position: position(all.length + 1) };
+    all.push(recorded);
+    byId.set(event.id, recorded);
+    const stream = streams.get(event.stream);
+    if (stream) stream.push(recorded);
+    else streams.set(event.stream, [recorded]);
+  };
+
+  const restoreNow = (events: readonly RecordedEvent[]): Restored => {
+    let at = START;
+    const missing = events.findIndex((event) => {
+      const here = byId.get(event.id);
+      if (!here) return true;
+      if (!sameEvent(here, event)) throw new LogMismatch(`event ${event.id} stands here with another content or place`);
+      if (here.position <= at) throw new LogMismatch(`event ${event.id} stands here before the one it follows`);
+      at = here.position;
+      return false;
+    });
+    const fresh = missing < 0 ? [] : events.slice(missing);
+    const lengths = new Map<string, number>();
+    for (const { id, stream, revision, recordedAt } of fresh) {
+      if (byId.has(id)) throw new LogMismatch(`event ${id} stands here, and one before it does not`);
+      const length = lengths.get(stream) ?? streams.get(stream)?.length ?? 0;
+      if (revision !== length)
+        throw new LogMismatch(`event ${id} is revision ${revision} of ${stream}, whose next here is ${length}`);
+      lengths.set(stream, length + 1);
+      const last = all.at(-1)?.recordedAt;
+      if (last !== undefined && isBefore(recordedAt, last))
+        throw new LogMismatch(`event ${id} was recorded before the last one here`);
+    }
+    fresh.forEach(({ position: _, ...event }) => record(event));
+    if (fresh.length > 0) for (const wake of [...listeners]) wake();
+    return { written: fresh.length, present: events.length - fresh.length };
   };
 
   const readAll = ({ after, limit }: ReadAll): RecordedEvent[] => all.slice(Number(after), Number(after) + limit);
 
   return {
+    guarantees: { uniqueIds: 'log', atomicAcrossStreams: true },
     append: async (request) => {
       checkRequest(request);
       return appendNow(request);
@@ -82,6 +111,10 @@ export const createMemoryLog = (options: { readonly now?: () => Date } = {}): Ev
         ? refused.map((outcome) => outcome ?? { kind: 'aborted' })
         : requests.map(appendNow);
     },
+    restore: async (events) => {
+      checkRestore(events);
+      return restoreNow(events);
+    },
     readStream: async (stream, { from, limit = Infinity, direction = 'forwards' }: ReadStream = {}) => {
       const events = streams.get(stream) ?? [];
       const picked =
@@ -91,8 +124,8 @@ export const createMemoryLog = (options: { readonly now?: () => Date } = {}): Ev
     readAll: async (options) => readAll(options),
     head: async () => all.at(-1)?.position ?? START,
     positionAt: async (instant) => {
-      const limit = new Date(instant).toISOString();
-      return all.findLast((event) => event.recordedAt <= limit)?.position ?? START;
+      const limit = toUtc(instant);
+      return all.findLast((event) => !isBefore(limit, event.recordedAt))?.position ?? START;
     },
     count: async (after, upTo) => all.filter((event) => event.position > after && event.position <= upTo).length,
     async *subscribe({ after, pageSize = 1000, signal }: Subscription) {

@@ -1,8 +1,7 @@
-import { withDeadline } from '@vigil/platform';
 import postgres, { type Options, type Sql } from 'postgres';
 import { createCoalescer } from '../coalescer';
 import {
-  LogUnavailable,
+  LogMismatch,
   position,
   START,
   type AppendOutcome,
@@ -14,9 +13,11 @@ import {
   type ReadAll,
   type ReadStream,
   type RecordedEvent,
-  type Subscription,
+  type Restored,
 } from '../event-log';
-import { checkAtomic } from '../request';
+import { checkAtomic, checkRestore } from '../request';
+import { senderTime, sendUntilKnown } from '../send-until-known';
+import { createTail } from '../tail';
 
 const CHANNEL = 'vigil_log';
 
@@ -33,14 +34,6 @@ export interface PostgresLogOptions {
 
 const EXPECTED = { any: -2, none: -1 } as const;
 const wire = (expected: ExpectedRevision): number => (typeof expected === 'number' ? expected : EXPECTED[expected]);
-
-/** Errors after which the same batch may be sent again: the ids make the retry harmless. */
-const isTransient = (error: unknown): boolean => {
-  const code = (error as { code?: string }).code ?? '';
-  return /^(CONNECTION_|CONNECT_|ECONN|EPIPE|57P0|08|53300|40001|40P01)/.test(code);
-};
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Parts texts of one column; JSON texts and names can't hold it. */
 const SEPARATOR = '\u001e';
@@ -101,6 +94,17 @@ interface AppendRow {
   pos: string | null;
 }
 
+interface RestoreRow {
+  fault: keyof typeof MISMATCH | null;
+  at: string | null;
+  present: string;
+}
+const MISMATCH = {
+  differs: 'stands here with another content or place',
+  'recorded-earlier': 'was recorded before the last one here',
+  'stream-moved': 'does not follow the last revision of its stream here',
+} as const;
+
 interface EventRow {
   position: string;
   event_id: string;
@@ -114,6 +118,35 @@ interface EventRow {
   metadata: string;
 }
 
+const instantOf = (text: string): string => text.replace(' ', 'T').replace(/\+00$/, 'Z');
+
+/** Events in one joined text: parted by the client in a third of the time that a row of ten columns takes. */
+const FIELDS = 10;
+const MOST_JOINED = 1_000;
+const fromJoined = (joined: string): RecordedEvent[] => {
+  const parts = joined.split(SEPARATOR);
+  const events = new Array<RecordedEvent>(parts.length / FIELDS);
+  let [raw, recordedAt] = ['', ''];
+  for (let at = 0, n = 0; at < parts.length; at += FIELDS, n++) {
+    if (parts[at + 6] !== raw) recordedAt = instantOf((raw = parts[at + 6]!)); // the events of a batch share it
+    events[n] = {
+      position: position(parts[at]!),
+      id: parts[at + 1]!,
+      stream: parts[at + 2]!,
+      revision: Number(parts[at + 3]),
+      type: parts[at + 4]!,
+      version: Number(parts[at + 5]),
+      recordedAt,
+      fingerprint: parts[at + 7]!,
+      data: parts[at + 8]!,
+      metadata: parts[at + 9]!,
+    };
+  }
+  return events;
+};
+/** Joined they are more than one value of PostgreSQL can hold. */
+const isTooLarge = (error: unknown): boolean => ['54000', '53200', 'XX000'].includes((error as { code?: string }).code ?? '');
+
 const fromRow = (row: EventRow): RecordedEvent => ({
   position: position(row.position),
   id: row.event_id,
@@ -121,7 +154,7 @@ const fromRow = (row: EventRow): RecordedEvent => ({
   revision: Number(row.revision),
   type: row.type,
   version: row.version,
-  recordedAt: row.recorded_at.replace(' ', 'T').replace(/\+00$/, 'Z'),
+  recordedAt: instantOf(row.recorded_at),
   fingerprint: row.fingerprint,
   data: row.data,
   metadata: row.metadata,
@@ -132,22 +165,17 @@ const fromRow = (row: EventRow): RecordedEvent => ({
  * Appends from one process share batches; several processes may append to one database.
  */
 export const createPostgresLog = ({ sql, pollMs = 500, deadlineMs = 15_000, crashPoint }: PostgresLogOptions): EventLog => {
-  const followers = new Set<() => void>();
-  const wakeFollowers = (): void => {
-    for (const wake of [...followers]) wake();
-  };
-
   /** Other processes hear of an append after its commit, at most once per burst: inside the transaction it halves throughput. */
   let notifying: Promise<void> | undefined;
   let notifyAgain = false;
   const notify = (): void => {
-    wakeFollowers();
+    tail.wakeAll();
     notifyAgain = true;
     notifying ??= (async () => {
       while (notifyAgain) {
         notifyAgain = false;
         await sql`SELECT pg_notify(${CHANNEL}, '')`.catch(() => undefined); // followers poll anyway
-        await pause(20);
+        await senderTime.sleep(20);
       }
     })().finally(() => (notifying = undefined));
   };
@@ -181,39 +209,68 @@ export const createPostgresLog = ({ sql, pollMs = 500, deadlineMs = 15_000, cras
     });
   };
 
-  /** Sends one batch until its outcome is known or the deadline has passed. */
-  const send = async (c: Columns, atomic: boolean): Promise<AppendRow[]> => {
-    crashPoint?.('append.before-write');
-    const until = Date.now() + deadlineMs;
-    for (let attempt = 0; ; attempt++) {
-      try {
-        const query = sql<AppendRow[]>`
-          SELECT outcome, request, event, revision, pos FROM log.append_batch(
-            ${c.requests}::text::int[], ${c.numbers}::text::int[], ${c.lasts}::text::boolean[], ${c.expected}::text::bigint[],
-            ${c.ids}::text::uuid[], ${c.versions}::text::smallint[], ${c.prints}::text::uuid[],
-            ${c.streams}::text, ${c.types}::text, ${c.data}::text, ${c.metadata}::text, ${atomic})`;
-        const answer = await withDeadline(Math.max(until - Date.now(), 1), query, 'append');
-        crashPoint?.('append.after-commit-before-ack');
-        return answer;
-      } catch (error) {
-        const late = (error as { code?: string }).code === 'deadline-exceeded';
-        if (!late && !isTransient(error)) throw error;
-        const wait = Math.min(50 * 2 ** attempt, 1000);
-        if (late || Date.now() + wait > until)
-          throw new LogUnavailable('the outcome of an append is unknown; retry with the same event ids', { cause: error });
-        await pause(wait);
-      }
-    }
+  const send = (c: Columns, atomic: boolean): Promise<AppendRow[]> =>
+    sendUntilKnown({
+      deadlineMs,
+      crashPoint,
+      send: () => sql<AppendRow[]>`
+        SELECT outcome, request, event, revision, pos FROM log.append_batch(
+          ${c.requests}::text::int[], ${c.numbers}::text::int[], ${c.lasts}::text::boolean[], ${c.expected}::text::bigint[],
+          ${c.ids}::text::uuid[], ${c.versions}::text::smallint[], ${c.prints}::text::uuid[],
+          ${c.streams}::text, ${c.types}::text, ${c.data}::text, ${c.metadata}::text, ${atomic})`,
+    });
+
+  const restore = async (events: readonly RecordedEvent[]): Promise<Restored> => {
+    const column = <K extends keyof RecordedEvent>(name: K): RecordedEvent[K][] => events.map((event) => event[name]);
+    const [answer] = await sendUntilKnown({
+      deadlineMs,
+      crashPoint,
+      send: () => sql<RestoreRow[]>`
+        SELECT fault, at, present FROM log.restore_batch(
+          ${array(column('id'))}::text::uuid[], ${array(column('revision'))}::text::bigint[], ${array(column('version'))}::text::smallint[],
+          ${array(column('recordedAt'))}::text::timestamptz[], ${array(column('fingerprint'))}::text::uuid[],
+          ${joined(column('stream'))}::text, ${joined(column('type'))}::text, ${joined(column('data'))}::text, ${joined(column('metadata'))}::text)`,
+    });
+    const { fault, at, present } = answer!;
+    if (fault) throw new LogMismatch(`event ${events[Number(at) - 1]?.id ?? '?'} ${MISMATCH[fault]}`);
+    const written = events.length - Number(present);
+    if (written > 0) notify();
+    return { written, present: Number(present) };
   };
 
   const coalescer = createCoalescer({ write: (batch) => write(batch) as Promise<AppendOutcome[]> });
 
-  const readAll = async ({ after, limit }: ReadAll): Promise<RecordedEvent[]> =>
+  const readRows = async (after: Position, limit: number): Promise<RecordedEvent[]> =>
     (
       await sql<EventRow[]>`
         SELECT position, event_id, stream_id, revision, type, version, recorded_at, fingerprint, data, metadata
         FROM log.events WHERE position > ${after.toString()} ORDER BY position LIMIT ${limit}`
     ).map(fromRow);
+
+  const readJoined = async (after: Position, limit: number): Promise<RecordedEvent[]> => {
+    try {
+      const [row] = await sql<{ page: string | null }[]>`
+        SELECT string_agg(position || E'\\x1e' || event_id || E'\\x1e' || stream_id || E'\\x1e' || revision || E'\\x1e' || type || E'\\x1e' ||
+          version || E'\\x1e' || recorded_at || E'\\x1e' || fingerprint || E'\\x1e' || data || E'\\x1e' || metadata, E'\\x1e') AS page
+        FROM (SELECT * FROM log.events WHERE position > ${after.toString()} ORDER BY position LIMIT ${limit}) e`;
+      return row!.page === null ? [] : fromJoined(row!.page);
+    } catch (error) {
+      if (isTooLarge(error)) return readRows(after, limit);
+      throw error;
+    }
+  };
+
+  const readAll = async ({ after, limit }: ReadAll): Promise<RecordedEvent[]> => {
+    let events = await readJoined(after, Math.min(limit, MOST_JOINED));
+    for (let last = events.length; last === MOST_JOINED && events.length < limit; ) {
+      const more = await readJoined(events.at(-1)!.position, Math.min(limit - events.length, MOST_JOINED));
+      last = more.length;
+      events = events.concat(more);
+    }
+    return events;
+  };
+
+  const tail = createTail({ readAll, pollMs });
 
   const head = async (): Promise<Position> => {
     const [row] = await sql<{ position: string }[]>`SELECT position FROM log.events ORDER BY position DESC LIMIT 1`;
@@ -227,22 +284,30 @@ export const createPostgresLog = ({ sql, pollMs = 500, deadlineMs = 15_000, cras
     if (listener) return;
     // A client of our own: the one inside `sql` outlives unlisten, and keeps a failed LISTEN for ever.
     const own = (listener = postgres(sql.options as unknown as Options<never>));
-    own.listen(CHANNEL, wakeFollowers, wakeFollowers).catch(() => {
+    own.listen(CHANNEL, tail.wakeAll, tail.wakeAll).catch(() => {
       if (listener === own) listener = undefined;
       return own.end({ timeout: 0 });
     });
   };
 
-  const atomics = new Set<Promise<unknown>>();
+  /** Writes that go past the coalescer. */
+  const underway = new Set<Promise<unknown>>();
+  const tracked = <T>(written: Promise<T>): Promise<T> => {
+    underway.add(written);
+    return written.finally(() => underway.delete(written));
+  };
 
   return {
+    guarantees: { uniqueIds: 'log', atomicAcrossStreams: true },
     append: coalescer.append,
     appendMany: coalescer.appendMany,
     appendAtomic: async (requests) => {
       checkAtomic(requests);
-      const written = write(requests, true);
-      atomics.add(written);
-      return written.finally(() => atomics.delete(written));
+      return tracked(write(requests, true));
+    },
+    restore: async (events) => {
+      checkRestore(events);
+      return events.length === 0 ? { written: 0, present: 0 } : tracked(restore(events));
     },
     readAll,
     head,
@@ -267,45 +332,14 @@ export const createPostgresLog = ({ sql, pollMs = 500, deadlineMs = 15_000, cras
       >`SELECT count(*) AS n FROM log.events WHERE position > ${after.toString()} AND position <= ${upTo.toString()}`;
       return Number(row!.n);
     },
-    async *subscribe({ after, pageSize = 1000, signal }: Subscription) {
+    subscribe: (options) => {
       if (!closed) listen();
-      let at = after;
-      let awake = true;
-      const wake = (): void => {
-        awake = true;
-        rouse?.();
-      };
-      let rouse: (() => void) | undefined;
-      followers.add(wake);
-      signal.addEventListener('abort', wake);
-      try {
-        while (!signal.aborted && !closed) {
-          awake = false;
-          const page = await readAll({ after: at, limit: pageSize });
-          if (page.length > 0) {
-            yield page;
-            at = page.at(-1)!.position;
-            continue;
-          }
-          if (awake) continue; // something arrived while the empty page was on its way
-          await new Promise<void>((resolve) => {
-            const timer = setTimeout(resolve, pollMs);
-            rouse = () => {
-              clearTimeout(timer);
-              resolve();
-            };
-          });
-          rouse = undefined;
-        }
-      } finally {
-        followers.delete(wake);
-        signal.removeEventListener('abort', wake);
-      }
+      return tail.subscribe(options);
     },
     close: async () => {
       closed = true;
-      wakeFollowers();
-      await Promise.all([coalescer.drained(), Promise.allSettled(atomics)]);
+      tail.close();
+      await Promise.all([coalescer.drained(), Promise.allSettled(underway)]);
       await notifying;
       await listener?.end({ timeout: 5 });
     },

@@ -135,4 +135,104 @@ BEGIN
 END $$;
 `,
   },
+  {
+    id: 'log/002-restore',
+    sql: `
+-- Events of another log, written at the end of this one as they were. Under the same lock as appends, so positions stay the commit order.
+-- Answers one row: what is wrong and with which event (1-based), or NULL and the number of leading events that stood here already.
+-- Nearly every batch is new as a whole: when its first event isn't here, the unique keys are check enough for the others.
+CREATE FUNCTION log.restore_batch(
+  ids uuid[], revisions bigint[], versions smallint[], instants timestamptz[], prints uuid[],
+  joined_streams text, joined_types text, joined_data text, joined_metadata text)
+RETURNS TABLE (fault text, at bigint, present bigint)
+LANGUAGE plpgsql
+SET enable_seqscan = off
+AS $$
+DECLARE
+  streams text[] := string_to_array(joined_streams, E'\\x1e');
+  types text[] := string_to_array(joined_types, E'\\x1e');
+  data text[] := string_to_array(joined_data, E'\\x1e');
+  metadata text[] := string_to_array(joined_metadata, E'\\x1e');
+  total bigint := cardinality(ids);
+  head bigint;
+  instant timestamptz;
+BEGIN
+  PERFORM pg_advisory_xact_lock(${APPEND_LOCK});
+  SELECT e.position, e.recorded_at INTO head, instant FROM log.events e ORDER BY e.position DESC LIMIT 1;
+  head := coalesce(head, 0);
+
+  -- The leading events that stand here: each as it should be, and in this order.
+  present := 0;
+  IF EXISTS (SELECT FROM log.events e WHERE e.event_id = ids[1]) THEN
+    SELECT count(*) FILTER (WHERE j.leads), min(j.o) FILTER (WHERE j.known AND NOT (j.leads AND j.same AND j.rises))
+    INTO present, at
+    FROM (
+      SELECT t.o, k.position IS NOT NULL AS known,
+             bool_and(k.position IS NOT NULL) OVER w AS leads,
+             coalesce(k.position > lag(k.position) OVER w, true) AS rises,
+             (k.stream_id, k.revision, k.type, k.version, k.recorded_at, k.fingerprint, k.data, k.metadata)
+               = (t.s, t.n, t.t, t.v, t.r, t.f, t.d, t.m) AS same
+      FROM unnest(ids, revisions, versions, instants, prints, streams, types, data, metadata) WITH ORDINALITY AS t(i, n, v, r, f, s, t, d, m, o)
+      LEFT JOIN LATERAL (SELECT e.* FROM log.events e WHERE e.event_id = t.i) k ON true
+      WINDOW w AS (ORDER BY t.o)
+    ) j;
+    IF at IS NOT NULL THEN
+      fault := 'differs';
+      RETURN NEXT;
+      RETURN;
+    END IF;
+  END IF;
+  IF present = total THEN
+    RETURN NEXT;
+    RETURN;
+  END IF;
+  IF instants[present + 1] < instant THEN
+    fault := 'recorded-earlier';
+    at := present + 1;
+    RETURN NEXT;
+    RETURN;
+  END IF;
+
+  -- Revisions rise by one within a stream of the batch (the caller sees to it), so each stream's first one tells whether it fits.
+  SELECT min(f.o) INTO at FROM (
+    SELECT t.s, min(t.n) AS first, min(t.o) AS o FROM unnest(streams, revisions) WITH ORDINALITY AS t(s, n, o)
+    WHERE t.o > present GROUP BY t.s HAVING min(t.n) > 0
+  ) f
+  WHERE f.first <> coalesce((SELECT c.revision FROM log.streams c WHERE c.stream_id = f.s), -1) + 1;
+  IF at IS NOT NULL THEN
+    fault := 'stream-moved';
+    RETURN NEXT;
+    RETURN;
+  END IF;
+  -- Nearly every stream is new: of those, and of ids, the unique keys are check enough, and the first clash undoes it all.
+  BEGIN
+    INSERT INTO log.streams (stream_id, revision)
+    SELECT t.s, max(t.n) FROM unnest(streams, revisions) WITH ORDINALITY AS t(s, n, o)
+    WHERE t.o > present GROUP BY t.s HAVING min(t.n) = 0;
+    INSERT INTO log.streams AS w (stream_id, revision)
+    SELECT f.s, f.last FROM (
+      SELECT t.s, min(t.n) AS first, max(t.n) AS last FROM unnest(streams, revisions) WITH ORDINALITY AS t(s, n, o)
+      WHERE t.o > present GROUP BY t.s HAVING min(t.n) > 0
+    ) f
+    ON CONFLICT (stream_id) DO UPDATE SET revision = excluded.revision;
+    INSERT INTO log.events (position, event_id, stream_id, revision, type, version, recorded_at, fingerprint, data, metadata)
+    SELECT head + t.o - present, t.i, t.s, t.n, t.t, t.v, t.r, t.f, t.d, t.m
+    FROM unnest(ids, revisions, versions, instants, prints, streams, types, data, metadata) WITH ORDINALITY AS t(i, n, v, r, f, s, t, d, m, o)
+    WHERE t.o > present;
+    RETURN NEXT;
+    RETURN;
+  EXCEPTION WHEN unique_violation THEN
+    NULL;
+  END;
+  SELECT min(t.o) INTO at FROM unnest(ids) WITH ORDINALITY AS t(i, o)
+  WHERE t.o > present AND EXISTS (SELECT FROM log.events e WHERE e.event_id = t.i);
+  fault := CASE WHEN at IS NULL THEN 'stream-moved' ELSE 'differs' END;
+  IF at IS NULL THEN
+    SELECT min(t.o) INTO at FROM unnest(streams, revisions) WITH ORDINALITY AS t(s, n, o)
+    WHERE t.o > present AND t.n = 0 AND EXISTS (SELECT FROM log.streams c WHERE c.stream_id = t.s);
+  END IF;
+  RETURN NEXT;
+END $$;
+`,
+  },
 ] as const;

@@ -1,0 +1,3 @@
+export { lightenAbort } from './abort';
+export * from './random';
+export * from './simulation';
