@@ -3,6 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { benchAppend } from './append';
+import { benchHttp } from './http';
 import { benchImport } from './import';
 import { benchRead } from './read';
 import { benchRebuild } from './rebuild';
@@ -14,6 +15,7 @@ const BENCHES: Readonly<Record<string, (rounds: number) => Promise<Figure[]>>> =
   read: benchRead,
   import: benchImport,
   rebuild: benchRebuild,
+  http: benchHttp,
   memory: benchMemory,
   start: benchStart,
 };

@@ -1,5 +1,9 @@
 import { START, type EventLog } from '@vigil/event-log';
-import { postgreSQLEventStoreConsumer, readLastMessageGlobalPosition, readMessagesBatch } from '@event-driven-io/emmett-postgresql';
+import {
+  postgreSQLEventStoreConsumer,
+  readLastMessageGlobalPosition,
+  readMessagesBatch,
+} from '@event-driven-io/emmett-postgresql';
 import { dumbo } from '@event-driven-io/dumbo';
 import { randomUUID } from 'node:crypto';
 import { besideEmmett, request, theirEvents, type Peers } from './append';

@@ -1,6 +1,6 @@
 import { Inject } from '@nestjs/common';
 import { Command, CommandHandler, Query, QueryHandler, type ICommandHandler, type IQueryHandler } from '@nestjs/cqrs';
-import { aggregates, type CommunityCommand, type InjuryCommand } from '@vigil/domain';
+import { aggregates, caseFiles, type CommunityCommand, type FileCommand, type InjuryCommand } from '@vigil/domain';
 import { handleCommand, type AggregateType, type CommandContext, type CommandDone } from '@vigil/event-log';
 import { ok, type Result } from '@vigil/vocabulary';
 import type { Engine } from './engine';
@@ -8,13 +8,14 @@ import { queries, type Queries } from './queries';
 
 export const ENGINE = Symbol('engine');
 
-export type AggregateName = keyof typeof aggregates;
+/** An aggregate of its own kind, or a register of case files by its name. */
+export type AggregateName = keyof typeof aggregates | (string & {});
 interface CommandsOf {
   injury: InjuryCommand;
   community: CommunityCommand;
 }
 /** A command of an aggregate. */
-export type Payload<A extends AggregateName = AggregateName> = CommandsOf[A];
+export type Payload<A extends AggregateName = AggregateName> = A extends keyof CommandsOf ? CommandsOf[A] : FileCommand;
 
 type Loose = AggregateType<unknown, { type: string; data: unknown }, unknown>;
 
@@ -41,7 +42,10 @@ export const together = ({
 });
 
 const registry = Object.fromEntries(
-  Object.entries(aggregates).map(([name, aggregate]) => [name, together(aggregate as never)]),
+  [...Object.entries(aggregates), ...caseFiles.map((file) => [file.name, file] as const)].map(([name, aggregate]) => [
+    name,
+    together(aggregate as never),
+  ]),
 ) as unknown as Record<AggregateName, AggregateType<readonly unknown[], { type: string; data: unknown }, unknown>>;
 
 /** Any command of any aggregate: which one is data. */
@@ -61,10 +65,10 @@ export class Decide extends Command<Result<CommandDone>> {
 export class DecideHandler implements ICommandHandler<Decide> {
   constructor(@Inject(ENGINE) private readonly engine: Engine) {}
   async execute({ aggregate, id, commands, context }: Decide): Promise<Result<CommandDone>> {
-    const result = await handleCommand(this.engine.log, registry[aggregate], id, commands, context);
+    const result = await handleCommand(this.engine.log, registry[aggregate]!, id, commands, context);
     // A revision was expected of what isn't there: that it is missing says more than that it "moved".
     if (result.ok || result.problem.code !== 'stream-moved' || result.problem.allowed?.[0] !== 'r-1') return result;
-    const { decider } = registry[aggregate];
+    const { decider } = registry[aggregate]!;
     const decision = decider.decide(commands, decider.initialState);
     return decision.ok ? result : decision;
   }

@@ -87,7 +87,7 @@ export const createDispatcher = (engine: Engine, commands: CommandBus, questions
     if (route.method === 'GET') return undefined;
     const kind = requireMediaType(route, request);
     if (kind === 'other') return request.body;
-    if (route.refusesIdentities) refuseIdentities(request.body);
+    if (route.refusesIdentities) refuseIdentities(request.body, route.refusesIdentities === true ? [] : route.refusesIdentities);
     if (!route.body) {
       if (route.bodyOptional && request.body !== undefined) checked(EMPTY, request.body, 422);
       return undefined;
@@ -145,10 +145,10 @@ export const createDispatcher = (engine: Engine, commands: CommandBus, questions
           return (gone ??= signalOf(context));
         },
         ...(revision !== undefined && { expected: revision }),
-        decide: (aggregate, id, many, metadata) =>
+        decide: (aggregate, id, many, metadata, own) =>
           commands.execute(
             new Decide(aggregate, id, many, {
-              commandId,
+              commandId: own ?? commandId,
               metadata: { source: '/api/v1', traceId, ...metadata },
               ...(revision !== undefined && { expected: revision }),
             }),

@@ -42,6 +42,8 @@ export interface Call<P = unknown, Q = unknown, B = unknown> {
     id: string,
     commands: readonly Payload<A>[],
     metadata?: Readonly<Record<string, unknown>>,
+    /** Instead of the call's own. */
+    commandId?: string,
   ): Promise<Result<CommandDone>>;
   /** Through the one query handler. */
   ask: Ask;
@@ -77,8 +79,11 @@ export interface Route {
   readonly takes?: { readonly types: readonly string[]; readonly json?: boolean };
   /** Absent parts of a JSON body are no fault. */
   readonly bodyOptional?: boolean;
-  /** A person's data may be in the body's stead: refuse fields of identities before anything else. */
-  readonly refusesIdentities?: boolean;
+  /**
+   * A person's data may be in the body's stead: refuse fields of identities before anything else. A list: fields of the body
+   * that are no person's, such as an organisation's `name`.
+   */
+  readonly refusesIdentities?: boolean | readonly string[];
   readonly ifMatch?: 'required' | 'optional';
   /** POSTs that change something: all but queries. The handler sees to it itself when the body is a stream. */
   readonly idempotent?: 'by-body' | 'by-handler' | 'never';

@@ -1,9 +1,11 @@
+import { readExport, readPages, START, verifyLog } from '@vigil/event-log';
 import { createLogger, readConfig, type Config } from '@vigil/platform';
 import { freshDatabase, type FreshDatabase } from '@vigil/testing';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
 import { connect as tcp } from 'node:net';
 import { tmpdir } from 'node:os';
+import { Readable } from 'node:stream';
 import { join } from 'node:path';
 import { pathOf, routes, startServer, type Server } from './index';
 
@@ -502,8 +504,8 @@ describe('problems', () => {
     expectProblem(await send('GET', '/favicon.ico'), 404, 'route-not-found');
     const slip = await get('/comunities');
     expect(slip.json['errors'][0]).toMatchObject({ suggestion: '/api/v1/communities' });
-    expectProblem(await get('/hazards'), 404, 'not-in-this-version');
-    expectProblem(await post('/evaluations', {}), 404, 'not-in-this-version');
+    expectProblem(await get('/alerts'), 404, 'not-in-this-version');
+    expectProblem(await post('/snapshots', {}), 404, 'not-in-this-version');
     const patched = await send('PATCH', '/api/v1/communities/C-001', {});
     expectProblem(patched, 405, 'method-not-allowed');
     expect(patched.headers.get('allow')).toBe('GET');
@@ -703,6 +705,32 @@ describe('the log and its read models', () => {
     for (const after of ['-1', '9223372036854775808', 'x', '%00']) expect((await get(`/events?after=${after}`)).status).toBe(400);
   });
 
+  it('is exported byte for byte, whole or from a position on, with the digest that its heads sign', async () => {
+    const { text, headers } = await get('/log/export');
+    expect(headers.get('content-type')).toBe('application/x-ndjson; charset=utf-8');
+    const lines = text.split('\n');
+    expect(JSON.parse(lines[0]!)).toEqual({ vigil: 'log-export', format: 1, store: 'postgres', first: '1' });
+    const read = async (content: string) => {
+      const reading = readExport(Readable.from([Buffer.from(content)]));
+      const events: unknown[] = [];
+      for (;;) {
+        const { done, value } = await reading.next();
+        if (done) return { events, end: value };
+        events.push(...value);
+      }
+    };
+    const whole = await read(text);
+    expect(whole.events).toEqual(await server.engine.log.readAll({ after: START, limit: 1_000_000 }));
+    await server.engine.sealer.sealAll();
+    expect(await verifyLog({ pages: readPages(server.engine.log), heads: join(folder, 'heads') })).toMatchObject({
+      verified: whole.end.events,
+      digest: whole.end.digest,
+      unsealed: 0,
+    });
+    expect((await read((await get('/log/export?after=2')).text)).events).toEqual(whole.events.slice(2));
+    expect((await get('/log/export?after=x')).status).toBe(400);
+  });
+
   it('pages lists', async () => {
     await get('/communities?limit=1', { prefer: 'wait=5' });
     const head = (await get('/events?after=0&limit=10000')).json['data'] as Json[];
@@ -811,6 +839,7 @@ describe('what describes itself', () => {
         dependencies: [
           { name: 'postgresql', status: 'up', latencyMs: expect.any(Number) },
           { name: 'projections', status: 'up' },
+          { name: 'log-seal', status: 'up' },
         ],
       });
       const metrics = await send('GET', `${prefix}/metrics`);
@@ -821,6 +850,9 @@ describe('what describes itself', () => {
         'vigil_projection_lag_seconds',
         'nodejs_eventloop_lag_p99_seconds',
         'vigil_log_append_queue',
+        'vigil_log_sealed_position',
+        'vigil_log_seal_lag_seconds',
+        'vigil_log_seal_breach 0',
         'vigil_jobs',
       ])
         expect([name, metrics.text.includes(name)]).toEqual([name, true]);

@@ -22,7 +22,7 @@ import { DecideHandler, ENGINE, QuestionHandler } from './cqrs';
 import { createDispatcher, type Dispatcher } from './dispatch';
 import { startEngine, type Engine, type EngineOptions } from './engine';
 import { registerBodyParsers } from './http/body';
-import { HttpProblem, problemBody, unavailable } from './http/problem';
+import { HttpProblem, problemBody } from './http/problem';
 import { ProblemFilter } from './http/problem-filter';
 import { contextOf, openContext, SECURITY_HEADERS, sendProblem } from './http/reply';
 import { NOT_BUILT, pathOf, routes } from './routes';
@@ -44,8 +44,8 @@ export interface Server {
 
 /** Of JSON bodies. */
 const BODY_LIMIT = 16 * 2 ** 20;
-/** Requests being answered at once, and bytes of their bodies: beyond either, 503. */
-const MOST_IN_FLIGHT = 2_000;
+/** Requests being answered at once, and bytes of their bodies: beyond either, 429. */
+const MOST_IN_FLIGHT = 1_000;
 const MOST_BODY_BYTES = 256 * 2 ** 20;
 const DRAIN_MS = 10_000;
 /** No byte either way for so long ends a connection; event streams beat every 15 s. */
@@ -215,7 +215,12 @@ export const startServer = async (given: Engine | Config, options: ServerOptions
         return sendProblem(
           reply as never,
           request as never,
-          unavailable('too-busy', { zh: '请求过多;请稍后重试', en: 'too many requests at once; try again shortly' }, 1),
+          new HttpProblem(
+            429,
+            'too-busy',
+            { zh: '同时请求过多;请稍后重试', en: 'too many requests at once; try again shortly' },
+            { headers: { 'Retry-After': '1' } },
+          ),
         );
       done();
     });

@@ -1,6 +1,15 @@
+import type { CaseFile } from './case-file';
 import { community, communityEvents, communityStream, type CommunityEvent } from './community/community';
+import { evaluation } from './evaluation/evaluation';
 import { eventReader, type EventType } from './event-type';
+import { hazard } from './hazard/hazard';
+import { incident } from './incident/incident';
 import { injury, injuryEvents, injuryStream, type InjuryEvent } from './injury/injury';
+import { inspection } from './inspection/inspection';
+import { intervention } from './intervention/intervention';
+import { organisation } from './organisation/organisation';
+import { place } from './place/place';
+import { survey } from './survey/survey';
 
 const versionsOf = (events: Readonly<Record<string, EventType<string, never>>>): Record<string, number> =>
   Object.fromEntries(Object.values(events).map(({ name, version }) => [name, version]));
@@ -8,6 +17,18 @@ const versionsOf = (events: Readonly<Record<string, EventType<string, never>>>):
 /** Stored events of one aggregate in their current versions. @throws UnreadableEvent */
 export const readInjuryEvent = eventReader<InjuryEvent>(injuryEvents as never);
 export const readCommunityEvent = eventReader<CommunityEvent>(communityEvents as never);
+
+/** The registers of case files. A new one is added here; its routes, read model, timeline and diagrams follow. */
+export const caseFiles: readonly CaseFile[] = [
+  hazard,
+  organisation,
+  place,
+  incident,
+  inspection,
+  intervention,
+  survey,
+  evaluation,
+] as never;
 
 /** Every aggregate with its decider, its stream, the versions its events are written in and how stored ones are read. */
 export const aggregates = {
@@ -19,3 +40,11 @@ export const aggregates = {
     read: readCommunityEvent,
   },
 } as const;
+
+/** Every event type there is, by name. */
+export const eventTypes: Readonly<Record<string, EventType>> = Object.assign(
+  {},
+  injuryEvents,
+  communityEvents,
+  ...caseFiles.map(({ events }) => events),
+);

@@ -1,4 +1,15 @@
-import { isPlainDate, parseInstant, type Text } from '@vigil/vocabulary';
+import {
+  ageInYears,
+  ageSchema,
+  AXES,
+  codedValueSchema,
+  isPlainDate,
+  isRefusal,
+  parseInstant,
+  parseSeverity,
+  type AxisName,
+  type Text,
+} from '@vigil/vocabulary';
 import { z } from 'zod';
 
 /** Zod carries one message; both languages travel in it and are parted again where a person reads it. */
@@ -55,3 +66,47 @@ export const dateOrInstant = z
 
 /** A name in both languages of the product. */
 export const bilingual = z.strictObject({ zh: text(200), en: text(200) });
+
+const canonicalCode = (axis: AxisName) => z.enum(AXES[axis].codes.map(({ code }) => code) as [string, ...string[]]);
+/** The source's own code with its system and version, or a canonical code. */
+export const coded = (axis: AxisName) => z.union([codedValueSchema, canonicalCode(axis)]);
+
+/** Age at the event. */
+export const age = ageSchema.refine(
+  (value) => !isRefusal(ageInYears(value)),
+  say('invalid-age', '年龄应为 0 至 130 岁', 'an age lies between 0 and 130 years'),
+);
+
+/** A grade on a scale, with the scale's name. */
+export const severity = z
+  .strictObject({ scale: z.string().max(16), value: z.union([z.string().max(32), z.number()]) })
+  .refine(
+    (value) => !isRefusal(parseSeverity(value)),
+    say('invalid-severity', '该量表没有这个严重程度值', 'this scale has no such value'),
+  );
+
+/** Whole days from the injury to death; 0 on the day itself. */
+export const daysToDeath = z.number().int().min(0).max(36_525);
+
+/** A point on the map. China's maps are shifted: the reference system is never guessed. */
+export const coordinates = z.strictObject({
+  referenceSystem: z.enum(['WGS84', 'CGCS2000', 'GCJ-02', 'BD-09']),
+  longitude: z.number().min(-180).max(180),
+  latitude: z.number().min(-90).max(90),
+});
+
+// A thousandth of a degree is about a hundred metres: a home among others.
+const isFine = (degrees: number): boolean => Math.abs(degrees * 1_000 - Math.round(degrees * 1_000)) > 1e-6;
+/** Whether a point is given so exactly that it tells one home from the next. */
+export const tellsAHome = ({ longitude, latitude }: z.infer<typeof coordinates>): boolean =>
+  isFine(longitude) || isFine(latitude);
+
+/** A record with a correction's fields in place. */
+export const replaced = <T extends object>(record: T, replaces: { readonly [K in keyof T]?: T[K] | null }): T => {
+  const next = { ...record } as Record<string, unknown>;
+  for (const [field, value] of Object.entries(replaces)) {
+    if (value === null) delete next[field];
+    else if (value !== undefined) next[field] = value;
+  }
+  return next as T;
+};

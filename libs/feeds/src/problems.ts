@@ -44,7 +44,7 @@ export const unwrapped = (schema: Schema): Schema => {
 const fieldsAt = (schema: Schema | undefined, path: readonly PropertyKey[]): string[] => {
   if (!schema) return [];
   const inner = unwrapped(schema);
-  if (inner instanceof z.ZodUnion) return inner.options.flatMap((option) => fieldsAt(option as Schema, path));
+  if (inner instanceof z.ZodUnion) return [...new Set(inner.options.flatMap((option) => fieldsAt(option as Schema, path)))];
   const [part, ...rest] = path;
   if (inner instanceof z.ZodArray) return part === undefined ? [] : fieldsAt(inner.element as Schema, rest);
   if (!(inner instanceof z.ZodObject)) return [];

@@ -1,4 +1,4 @@
-import { aggregates, communityCommands, injuryCommands } from '@vigil/domain';
+import { aggregates, caseFiles, communityCommands, injuryCommands } from '@vigil/domain';
 import { createPostgresLog, handleCommand, LOG_MIGRATIONS, type EventLog } from '@vigil/event-log';
 import { connect, migrate, type SqlClient } from '@vigil/platform';
 import { freshDatabase, workload } from '@vigil/testing';
@@ -35,15 +35,12 @@ const work = async (seed: number, from: number, to: number): Promise<number> => 
   let done = 0;
   for (let step = from; step < to; step++) {
     const { aggregate, id, command, commandId } = at(step);
-    const schema = { ...injuryCommands, ...communityCommands }[command.type as keyof typeof injuryCommands];
-    const data = schema.parse(command.data);
-    const result = await handleCommand(
-      log,
-      aggregates[aggregate] as never,
-      id,
-      { type: command.type, data },
-      { commandId, metadata: {} },
-    );
+    const file = caseFiles.find(({ name }) => name === aggregate);
+    const type = command.type as keyof typeof injuryCommands;
+    const schema = file?.steps[type]?.schema ?? { ...injuryCommands, ...communityCommands }[type];
+    const given = { type, data: schema.parse(command.data) };
+    const kind = file ?? aggregates[aggregate as 'injury'];
+    const result = await handleCommand(log, kind as never, id, given, { commandId, metadata: {} });
     if (result.ok) done++;
   }
   return done;
@@ -56,7 +53,7 @@ const equal = (all: readonly TableComparison[]): void => {
 };
 
 test.each([1, 2, 3])('whatever happened, the read models hold what the fold says (seed %i)', async (seed) => {
-  expect(await work(seed, 0, 500)).toBeGreaterThan(300);
+  expect(await work(seed, 0, 500)).toBeGreaterThan(250);
   await settled();
   equal(await compareWithFold({ sql, log, timeZone }));
 });
@@ -145,6 +142,12 @@ describe('one corrupted row', () => {
     [
       'injury_pairs',
       `UPDATE read.injury_pairs SET manual = NOT manual WHERE ${one('injury_pairs', 'low, high')}`,
+      'different',
+      {},
+    ],
+    [
+      'case_files',
+      `UPDATE read.case_files SET body = jsonb_set(body, '{state}', '"lost"') WHERE ${one('case_files', 'known_from')}`,
       'different',
       {},
     ],

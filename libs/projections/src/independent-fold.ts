@@ -1,10 +1,21 @@
-import type { CommunityEvent, InjuryEvent, InjuryRecord } from '@vigil/domain';
+import {
+  caseFiles,
+  communityEvents,
+  injuryEvents,
+  NONE,
+  readCommunityEvent,
+  readInjuryEvent,
+  type CaseFile,
+  type CommunityEvent,
+  type FileState,
+  type InjuryRecord,
+} from '@vigil/domain';
 import { position, START, type EventLog, type Position, type RecordedEvent } from '@vigil/event-log';
 import type { SqlClient } from '@vigil/platform';
 import { factOf, type Fact } from './injury-facts/fact';
 
-// The read models told a second time, by code that shares nothing with the projectors but the conversion of one record:
-// what both agree on is no slip of one of them. Plain and in memory; nothing here is meant to be fast.
+// The read models told a second time, by code that shares nothing with the projectors but the domain's reading of one event
+// and one record: what both agree on is no slip of one of them. Plain and in memory; nothing here is meant to be fast.
 
 type Value = string | number | boolean | null;
 
@@ -54,6 +65,11 @@ const TABLES = {
   exposures: { projection: 'communities', key: ['community', 'year', 'kind', 'known_from'], rest: ['known_to', 'amount'] },
   injury_facts: { projection: 'injury-facts', key: ['injury_id', 'known_from'], rest: ['known_to', ...FACT] },
   injury_pairs: { projection: 'injury-facts', key: ['low', 'high'], rest: ['linked', 'manual'] },
+  case_files: {
+    projection: 'case-files',
+    key: ['register', 'id', 'known_from'],
+    rest: ['known_to', 'revision', 'state', 'community', 'kind', 'day', 'due', 'body'],
+  },
   sampling_units: { projection: 'injury-facts', key: ['frame', 'year', 'stratum', 'unit'], rest: ['known_from'] },
 } as const satisfies Record<string, Table>;
 
@@ -111,7 +127,7 @@ const foldCommunities = () => {
   const apply = (event: RecordedEvent): void => {
     const code = event.stream.replace(/^community-/, '');
     const at = event.position;
-    const { type, data } = { type: event.type, data: JSON.parse(event.data) } as CommunityEvent;
+    const { type, data } = readCommunityEvent(event);
     if (type === 'CommunityRegistered')
       communities.set(code, { registered: data, from: at, revision: event.revision, status: 'registered' });
     if (type === 'PopulationRecorded') {
@@ -162,13 +178,14 @@ const speaksOfTheSame = (a: Cell, b: Cell): boolean => {
 };
 
 interface Version extends Span {
-  readonly fact: Fact;
+  /** JSON text, and the fact made of it again when it is told: of a long log there is no room for both. */
+  readonly record: string;
+  readonly eligible: boolean;
   counted: boolean;
 }
 
 interface Injury {
   readonly reported: bigint;
-  record: InjuryRecord;
   /** By time; at most the last is open. */
   readonly versions: Version[];
 }
@@ -193,7 +210,7 @@ const foldInjuries = (timeZone: string) => {
   /** Of those who are the same person in the same event the first reported counts, if it is of a kind that counts at all. */
   const recount = (id: string, at: bigint): void => {
     const living = samePerson(id).filter(openOf);
-    const eligible = living.filter((each) => openOf(each)!.fact.eligible).map((each) => injuries.get(each)!.reported);
+    const eligible = living.filter((each) => openOf(each)!.eligible).map((each) => injuries.get(each)!.reported);
     const first = eligible.reduce((a, b) => (b < a ? b : a), FOR_EVER);
     for (const each of living) {
       const open = openOf(each)!;
@@ -202,14 +219,18 @@ const foldInjuries = (timeZone: string) => {
       if (open.from === at) open.counted = counts;
       else {
         open.to = at;
-        injuries.get(each)!.versions.push({ fact: open.fact, counted: counts, from: at, to: FOR_EVER });
+        injuries
+          .get(each)!
+          .versions.push({ record: open.record, eligible: open.eligible, counted: counts, from: at, to: FOR_EVER });
       }
     }
   };
 
-  const state = (id: string, injury: Injury, at: bigint): void => {
-    const fact = factOf(injury.record, timeZone);
-    injury.versions.push({ fact, counted: false, from: at, to: FOR_EVER });
+  const factIn = (record: string): Fact => factOf(JSON.parse(record) as InjuryRecord, timeZone);
+
+  const state = (id: string, { versions }: Injury, record: string, at: bigint): void => {
+    const fact = factIn(record);
+    versions.push({ record, eligible: fact.eligible, counted: false, from: at, to: FOR_EVER });
     if (fact.frame !== null) {
       const unit = JSON.stringify([fact.frame, Number(fact.day.slice(0, 4)), fact.stratum, fact.unit]);
       if (!units.has(unit)) units.set(unit, at);
@@ -237,11 +258,11 @@ const foldInjuries = (timeZone: string) => {
   const apply = (event: RecordedEvent): void => {
     const id = event.stream.replace(/^injury-/, '');
     const at = event.position;
-    const { type, data } = { type: event.type, data: JSON.parse(event.data) } as InjuryEvent;
+    const { type, data } = readInjuryEvent(event);
     if (type === 'InjuryReported') {
-      const injury: Injury = { reported: at, record: data, versions: [] };
+      const injury: Injury = { reported: at, versions: [] };
       injuries.set(id, injury);
-      return state(id, injury, at);
+      return state(id, injury, JSON.stringify(data), at);
     }
     if (type === 'InjuryLinked' || type === 'InjuryUnlinked')
       return decide(id, data.other.toLowerCase(), type === 'InjuryLinked', data.decidedBy === 'manual', at);
@@ -251,18 +272,17 @@ const foldInjuries = (timeZone: string) => {
     open.to = at;
     if (type === 'InjuryRetracted') return recount(id, at);
     const { asOf: _, ...changed } = type === 'InjuryCorrected' ? { ...data.replaces, asOf: '' } : data;
-    const fields = { ...injury.record, ...changed } as Record<string, unknown>;
-    injury.record = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null)) as unknown as InjuryRecord;
-    state(id, injury, at);
+    const fields = Object.entries({ ...JSON.parse(open.record), ...changed } as Record<string, unknown>);
+    state(id, injury, JSON.stringify(Object.fromEntries(fields.filter(([, value]) => value !== null))), at);
   };
 
   const rows = (put: Put): void => {
     for (const [id, { reported, versions }] of injuries) {
-      for (const { fact, counted, from, to } of versions) {
-        const told: Record<string, Value> = { ...fact, reported: `${reported}`, counted };
+      for (const { record, counted, from, to } of versions) {
+        const told: Record<string, Value> = { ...factIn(record), reported: `${reported}`, counted };
         put('injury_facts', [id, `${from}`, `${to}`, ...FACT.map((column) => told[column]!)]);
       }
-      injuries.delete(id); // of a long log only one of the two forms fits
+      injuries.delete(id);
     }
     for (const [key, { linked, manual }] of pairs) put('injury_pairs', [...parts(key), linked, manual]);
     for (const [key, from] of units) put('sampling_units', [...parts(key), `${from}`]);
@@ -270,21 +290,78 @@ const foldInjuries = (timeZone: string) => {
   return { apply, rows };
 };
 
+interface FileVersion extends Span {
+  readonly revision: number;
+  readonly body: FileState;
+}
+
+const fileOf = new Map(caseFiles.flatMap((file) => Object.keys(file.events).map((type) => [type, file] as const)));
+
+const foldCaseFiles = () => {
+  const files = new Map<string, { file: CaseFile; id: string; versions: FileVersion[] }>();
+  const apply = (event: RecordedEvent): void => {
+    const file = fileOf.get(event.type)!;
+    const known = files.get(event.stream) ?? { file, id: event.stream.replace(`${file.name}-`, ''), versions: [] };
+    files.set(event.stream, known);
+    const last = known.versions.at(-1);
+    if (last) last.to = event.position;
+    const body = file.decider.evolve(last?.body ?? file.initialState, file.read(event));
+    known.versions.push({ revision: event.revision, body, from: event.position, to: FOR_EVER });
+  };
+  const rows = (put: Put): void => {
+    for (const { file, id, versions } of files.values())
+      for (const { revision, body, from, to } of versions) {
+        if (body.state === NONE) continue;
+        const { community, kind, day, due } = file.facets(body);
+        const facets = [community, kind, day, due].map((facet) => facet ?? null);
+        put('case_files', [
+          file.name,
+          id,
+          `${from}`,
+          `${to}`,
+          `${revision}`,
+          body.state,
+          ...facets,
+          canonicalJson(JSON.stringify(body)),
+        ]);
+      }
+  };
+  return { apply, rows };
+};
+
+/** The same JSON value, the same text: keys in order. */
+const canonicalJson = (text: string): string =>
+  JSON.stringify(JSON.parse(text), (_, value: unknown) =>
+    value !== null && typeof value === 'object' && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : value,
+  );
+
 const parts = (key: string): Value[] => JSON.parse(key) as Value[];
 type Put = (table: FoldedTable, row: readonly Value[]) => void;
 
 const keyOf = (table: FoldedTable, row: readonly Value[]): string => JSON.stringify(row.slice(0, TABLES[table].key.length));
 const columnsOf = (table: FoldedTable): readonly string[] => [...TABLES[table].key, ...TABLES[table].rest];
 
+const projectionOf = (type: string): string | undefined => {
+  if (type in communityEvents) return 'communities';
+  if (type in injuryEvents) return 'injury-facts';
+  return fileOf.has(type) ? 'case-files' : undefined;
+};
+
 /** What every read model must hold after these events, in pages and in their order. */
 export const foldLog = async (events: AsyncIterable<readonly RecordedEvent[]>, options: FoldOptions): Promise<Folded> => {
-  const folds = { communities: foldCommunities(), 'injury-facts': foldInjuries(options.timeZone) };
+  const folds: Record<string, { apply(event: RecordedEvent): void; rows(put: Put): void }> = {
+    communities: foldCommunities(),
+    'injury-facts': foldInjuries(options.timeZone),
+    'case-files': foldCaseFiles(),
+  };
   const isFor = (projection: string, { position: at }: RecordedEvent): boolean =>
     !(at > (options.upTo?.get(projection) ?? at)) && !options.skip?.get(projection)?.has(at);
   for await (const page of events)
     for (const event of page) {
-      const projection = event.stream.startsWith('community-') ? 'communities' : 'injury-facts';
-      if (isFor(projection, event)) folds[projection].apply(event);
+      const projection = projectionOf(event.type);
+      if (projection !== undefined && isFor(projection, event)) folds[projection]!.apply(event);
     }
   const folded = Object.fromEntries(Object.keys(TABLES).map((table) => [table, new Map()])) as Record<
     FoldedTable,
@@ -358,13 +435,22 @@ export const compareWithFold = async ({
     for (const table of tables) {
       const { projection } = TABLES[table];
       const difference = differ(table, folded[table]);
-      const columns = columnsOf(table).map((column) => (column === 'groups' ? 'to_json(groups)::text' : `"${column}"`));
+      const columns = columnsOf(table).map((column) => AS_TEXT[`${table}.${column}`] ?? `"${column}"`);
+      const body = table === 'case_files' ? columnsOf(table).indexOf('body') : -1;
       const query = tx.unsafe<Value[][]>(`SELECT ${columns.join()} FROM "${schema}"."${table}"`).values();
-      for await (const rows of query.cursor(1_000)) for (const row of rows) difference.meets(row as Value[]);
+      for await (const rows of query.cursor(1_000))
+        for (const row of rows as Value[][])
+          difference.meets(body < 0 ? row : row.with(body, canonicalJson(row[body] as string)));
       compared.push({ table, projection, position: positions.get(projection)!, ...difference.done() });
     }
     return compared;
   }) as Promise<TableComparison[]>;
+};
+
+/** Columns that no client need decode, by table and name. */
+const AS_TEXT: Readonly<Record<string, string>> = {
+  'communities.groups': 'to_json(groups)::text',
+  'case_files.body': 'body::text',
 };
 
 async function* pagesUpTo(log: EventLog, last: Position): AsyncGenerator<RecordedEvent[]> {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { EventLog } from '@vigil/event-log';
 import type { Logger, SqlClient } from '@vigil/platform';
+import { CASE_FILES_MIGRATION, caseFilesProjector } from './case-files/case-files';
 import { COMMUNITIES_MIGRATION, communitiesProjector } from './communities/communities';
 import { INJURY_FACTS_MIGRATION, INJURY_INDEXES_MIGRATION, injuryFactsProjector } from './injury-facts/injury-facts';
 import { compareWithFold } from './independent-fold';
@@ -11,6 +12,7 @@ import type { Projector, ReadModel } from './runtime/projector';
 import { createRebuilder, type RebuildCrashPoint } from './runtime/rebuild';
 import { createRuntime, type RuntimeOptions } from './runtime/runtime';
 import { OWNERS_MIGRATION, RUNTIME_MIGRATION } from './runtime/schema';
+import { SURVEY_RESPONSES_MIGRATION, surveyResponsesProjector } from './survey-responses/survey-responses';
 
 export type { Checked, DigestCheck, Projections, ProjectionStatus, Rebuilt, RebuildProgress } from './runtime/projections';
 export type { Projector, ReadModel, Transaction } from './runtime/projector';
@@ -20,6 +22,7 @@ export { createPostgresStore, type PostgresProjectionStore } from './runtime/pos
 export { createRuntime, type Runtime, type RuntimeOptions } from './runtime/runtime';
 export { CannotApply } from './runtime/rebuild';
 export { createReadModels, STILL_KNOWN, type CommunityRow, type ReadModels } from './communities/communities';
+export { createFileViews, type FileCount, type FileQuery, type FileRow, type FileViews } from './case-files/case-files';
 export { factOf, type Fact } from './injury-facts/fact';
 export {
   compareWithFold,
@@ -38,10 +41,14 @@ export const PROJECTION_MIGRATIONS = [
   INJURY_FACTS_MIGRATION,
   INJURY_INDEXES_MIGRATION,
   OWNERS_MIGRATION,
+  CASE_FILES_MIGRATION,
+  SURVEY_RESPONSES_MIGRATION,
 ] as const;
 
 export interface ProjectionsOptions {
   readonly sql: SqlClient;
+  /** For statements that take as long as their tables are large, of rebuilds and checks; default: `sql`. */
+  readonly rebuildSql?: SqlClient;
   readonly log: EventLog;
   /** IANA name; the calendar by which instants become days. */
   readonly timeZone: string;
@@ -52,12 +59,26 @@ export interface ProjectionsOptions {
 }
 
 /** Every read model of the engine, following one log. */
-export const createProjections = ({ sql, log, timeZone, logger, crashPoint, more = [] }: ProjectionsOptions): Projections => {
+export const createProjections = ({
+  sql,
+  rebuildSql = sql,
+  log,
+  timeZone,
+  logger,
+  crashPoint,
+  more = [],
+}: ProjectionsOptions): Projections => {
   const store = createPostgresStore({ sql });
-  const projectors: (ReadModel | Projector)[] = [communitiesProjector, injuryFactsProjector({ log, timeZone }), ...more];
+  const projectors: (ReadModel | Projector)[] = [
+    communitiesProjector,
+    injuryFactsProjector({ log, timeZone }),
+    caseFilesProjector,
+    surveyResponsesProjector,
+    ...more,
+  ];
   const owner = `${hostname()}:${process.pid}:${randomBytes(4).toString('hex')}`;
   const { wake, ...runtime } = createRuntime({ store, log, projectors, owner, logger, crashPoint });
-  const rebuilder = createRebuilder({ sql, log, store, crashPoint });
+  const rebuilder = createRebuilder({ sql: rebuildSql, log, store, crashPoint });
   const models = projectors.filter((each): each is ReadModel => 'tables' in each);
   const chosen = (name: string | undefined): ReadModel[] => {
     const found = models.filter((model) => name === undefined || model.name === name);
@@ -81,7 +102,7 @@ export const createProjections = ({ sql, log, timeZone, logger, crashPoint, more
     },
     check: async (name) => {
       const tables = await compareWithFold({
-        sql,
+        sql: rebuildSql,
         log,
         timeZone,
         projections: name === undefined ? undefined : [chosen(name)[0]!.name],

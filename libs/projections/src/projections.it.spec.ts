@@ -244,7 +244,7 @@ test('incremental equals from scratch, whatever happened', async () => {
     }),
     { numRuns: 25 },
   );
-});
+}, 60_000);
 
 test('an event that cannot be applied halts its projection before it, visibly, and the others go on', async () => {
   await report('1');
@@ -287,6 +287,8 @@ test('an event type nobody handles is passed over; an unknown version halts thos
   expect(status.map(({ name, state }) => [name, state])).toEqual([
     ['communities', 'live'],
     ['injury-facts', 'halted'],
+    ['case-files', 'live'],
+    ['survey-responses', 'live'],
   ]);
   expect(status[1]!.problem!.message).toContain('a newer program wrote it');
 });

@@ -7,3 +7,4 @@ export * from './coded';
 export * from './periods';
 export * from './ages';
 export * from './standard-populations';
+export * from './criteria-sets';

@@ -98,7 +98,13 @@ export const echo = (value: unknown): unknown => {
 export const statusOf = (code: string): number => {
   if (code === 'stream-moved') return 412;
   if (code.endsWith('-not-found')) return 404;
-  if (code.endsWith('-exists') || code === 'event-id-conflict' || code.endsWith('-retracted') || code.endsWith('-retired'))
+  if (
+    code === 'not-allowed-now' ||
+    code.endsWith('-exists') ||
+    code === 'event-id-conflict' ||
+    code.endsWith('-retracted') ||
+    code.endsWith('-retired')
+  )
     return 409;
   return 422;
 };

@@ -24,9 +24,12 @@ const identityProblems = (input: unknown, path: readonly string[] = []): Problem
   });
 };
 
-/** @throws HttpProblem 422 `identity-not-accepted` */
-export const refuseIdentities = (input: unknown): void => {
-  const problems = identityProblems(input);
+/**
+ * @param own fields of the input itself that are no person's, whatever they sound like
+ * @throws HttpProblem 422 `identity-not-accepted`
+ */
+export const refuseIdentities = (input: unknown, own: readonly string[] = []): void => {
+  const problems = identityProblems(input).filter(({ pointer }) => !own.includes(pointer!.slice(1)));
   if (problems.length > 0) throw refusedAll(422, problems);
 };
 

@@ -1,5 +1,7 @@
 import type { Route } from '../route';
+import { caseFileRoutes } from './case-files';
 import { communityRoutes } from './communities';
+import { criteriaSetRoutes } from './criteria-sets';
 import { docsRoutes } from './docs';
 import { feedRoutes } from './feeds';
 import { healthRoutes } from './health';
@@ -14,6 +16,8 @@ import { referenceRoutes } from './reference';
 export const routes: readonly Route[] = [
   ...communityRoutes,
   ...injuryRoutes,
+  ...caseFileRoutes,
+  ...criteriaSetRoutes,
   ...observationRoutes,
   ...feedRoutes,
   ...jobRoutes,
@@ -29,6 +33,6 @@ export const pathOf = ({ path, bare }: Route): string => (bare ? path : `/api/v1
 
 /** First words of paths that the API will have and this version hasn't. */
 export const NOT_BUILT: ReadonlySet<string> = new Set([
-  'organisations', 'places', 'incidents', 'hazards', 'inspections', 'interventions', 'surveys', 'evaluations', 'snapshots', 'criteria-sets', 'alerts',
+  'snapshots', 'alerts',
   'dead-letters', 'fhir', 'reports', 'findings', 'corrective-actions',
 ]); // prettier-ignore

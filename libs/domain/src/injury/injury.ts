@@ -2,8 +2,8 @@ import { deterministicId, ok, refuse, type Result } from '@vigil/vocabulary';
 import { z } from 'zod';
 import type { Decider, DomainEvent } from '../decider';
 import { eventType } from '../event-type';
-import { plainDate, say, text } from '../fields';
-import { injuryRecord, injuryReplacement, replaced, type InjuryRecord } from './record';
+import { plainDate, replaced, say, text } from '../fields';
+import { injuryRecord, injuryReplacement, type InjuryRecord } from './record';
 
 const reason = text(500);
 const decidedBy = z.enum(['automatic', 'manual']);

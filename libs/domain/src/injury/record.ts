@@ -1,22 +1,6 @@
-import { ageInYears, ageSchema, AXES, codedValueSchema, isRefusal, parseSeverity, type AxisName } from '@vigil/vocabulary';
+import { codedValueSchema, type AxisName } from '@vigil/vocabulary';
 import { z } from 'zod';
-import { codeName, dateOrInstant, say, text } from '../fields';
-
-const canonicalCode = (axis: AxisName) => z.enum(AXES[axis].codes.map(({ code }) => code) as [string, ...string[]]);
-/** The source's own code with its system and version, or a canonical code. */
-const coded = (axis: AxisName) => z.union([codedValueSchema, canonicalCode(axis)]);
-
-const age = ageSchema.refine(
-  (value) => !isRefusal(ageInYears(value)),
-  say('invalid-age', '年龄应为 0 至 130 岁', 'an age lies between 0 and 130 years'),
-);
-
-const severity = z
-  .strictObject({ scale: z.string().max(16), value: z.union([z.string().max(32), z.number()]) })
-  .refine(
-    (value) => !isRefusal(parseSeverity(value)),
-    say('invalid-severity', '该量表没有这个严重程度值', 'this scale has no such value'),
-  );
+import { age, coded, codeName, dateOrInstant, daysToDeath, severity, text } from '../fields';
 
 /** The axes of a record that carry codes; each field has the axis's own name. */
 export const CODED_FIELDS = [
@@ -61,8 +45,7 @@ export const injuryRecord = z.strictObject({
   disposition: coded('disposition').optional(),
   severity: severity.optional(),
   externalCause: codedValueSchema.optional(),
-  /** Whole days from the injury to death; 0 on the day itself. */
-  daysToDeath: z.number().int().min(0).max(36_525).optional(),
+  daysToDeath: daysToDeath.optional(),
   alcohol: z.enum(['yes', 'suspected', 'no', 'unknown']).optional(),
   transport: z
     .strictObject({
@@ -107,13 +90,3 @@ export const injuryReplacement = z.strictObject({
 });
 
 export type InjuryReplacement = z.infer<typeof injuryReplacement>;
-
-/** A record with a correction's fields in place. */
-export const replaced = (record: InjuryRecord, replaces: InjuryReplacement): InjuryRecord => {
-  const next: Record<string, unknown> = { ...record };
-  for (const [field, value] of Object.entries(replaces)) {
-    if (value === null) delete next[field];
-    else if (value !== undefined) next[field] = value;
-  }
-  return next as unknown as InjuryRecord;
-};

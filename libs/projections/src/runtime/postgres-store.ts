@@ -5,7 +5,7 @@ import type { Transaction } from './projector';
 import { CheckpointMoved, type Problem, type ProjectionStore } from './store';
 
 /** A lease whose holder is connected but silent ends after this. */
-const LEASE = '10 seconds';
+const LEASE = '10s';
 /** Where the live models are. */
 export const LIVE = 'read';
 
@@ -16,10 +16,15 @@ export type PostgresProjectionStore = ProjectionStore<Transaction> & {
   close(): Promise<void>;
 };
 
-/** Within a transaction: unqualified names mean this schema, and a crash may take the commit back (the log still has the events). */
+/**
+ * Within a transaction: unqualified names mean this schema; a crash may take the commit back (the log still has the events);
+ * and a process that stands still in it keeps the checkpoint's row no longer than its lease.
+ */
 export const enter = (tx: Transaction, schema: string): void => {
   // Not waited for: when it fails the next statement fails as well.
-  tx`SELECT set_config('search_path', ${schema}, true), set_config('synchronous_commit', 'off', true)`.catch(() => undefined);
+  tx`
+    SELECT set_config('search_path', ${schema}, true), set_config('synchronous_commit', 'off', true),
+           set_config('idle_in_transaction_session_timeout', ${LEASE}, true)`.catch(() => undefined);
 };
 
 /** Ownership and checkpoints in PostgreSQL, in the database of the read models. The schema is `PROJECTION_MIGRATIONS`. */

@@ -49,7 +49,7 @@ interface Track<Tx> {
 export const isTransient = (error: unknown): boolean =>
   error instanceof CheckpointMoved ||
   error instanceof LogUnavailable ||
-  /^(CONNECTION_|CONNECT_|ECONN|EPIPE|57P0|08|53|40001|40P01|55P03|57014)/.test((error as { code?: string }).code ?? '');
+  /^(CONNECTION_|CONNECT_|ECONN|EPIPE|57P0|08|53|25P03|40001|40P01|55P03|57014)/.test((error as { code?: string }).code ?? '');
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
@@ -86,10 +86,16 @@ export const createRuntime = <Tx>(options: RuntimeOptions<Tx>): Runtime => {
     return track;
   };
 
+  /** A decision to pass over this very event may have come just before, and must not be written over unseen. */
+  const noteProblem = async ({ projector: { name } }: Track<Tx>, problem: Problem): Promise<void> => {
+    await store.note(name, problem);
+    if ((await store.skips(name)).some(({ position }) => position.toString() === problem.position)) turn.abort();
+  };
+
   const halt = async (track: Track<Tx>, problem: Problem): Promise<void> => {
     track.halted = problem;
     logger?.error({ projection: track.projector.name, ...problem }, 'projection halted');
-    await store.note(track.projector.name, problem);
+    await noteProblem(track, problem);
   };
 
   const move = async (track: Track<Tx>, to: Position, effect: (tx: Tx) => Promise<void>): Promise<void> => {
@@ -134,7 +140,7 @@ export const createRuntime = <Tx>(options: RuntimeOptions<Tx>): Runtime => {
           continue;
         }
         await move(track, event.position, (tx) => store.park(tx, name, event, problem.message));
-        if (track.blocked.size === 0) await store.note(name, problem);
+        if (track.blocked.size === 0) await noteProblem(track, problem);
         track.blocked.add(event.stream);
         logger?.error({ projection: name, ...problem }, 'event parked: its effect failed');
         return true;
@@ -177,7 +183,7 @@ export const createRuntime = <Tx>(options: RuntimeOptions<Tx>): Runtime => {
       }
     }
     track.blocked = blocked;
-    if (problem) await store.note(name, problem);
+    if (problem) await noteProblem(track, problem);
   };
 
   /** Takes what is free and learns where everything stands. Not while a page is being committed. */
@@ -192,14 +198,15 @@ export const createRuntime = <Tx>(options: RuntimeOptions<Tx>): Runtime => {
         continue;
       }
       const isNew = claim.epoch !== track.epoch;
-      const again = isNew || claim.problem === undefined;
       track.epoch = claim.epoch;
       track.position = claim.position;
       track.skips = new Set((await store.skips(name)).map((skip) => skip.position));
       if (kind === 'effect') {
-        if (claim.problem) track.blocked = new Set((await store.parked(name)).map(({ stream }) => stream));
-        else await retryParked(track);
-      } else if (again) {
+        if (claim.problem) {
+          track.blocked = new Set((await store.parked(name)).map(({ stream }) => stream));
+          if (track.blocked.size === 0) await store.note(name, undefined);
+        } else await retryParked(track);
+      } else if (isNew || claim.problem === undefined || (track.halted && track.skips.has(BigInt(track.halted.position)))) {
         // A new owner, or a person's word: another try.
         track.halted = undefined;
         if (claim.problem) await store.note(name, undefined);
@@ -244,10 +251,13 @@ export const createRuntime = <Tx>(options: RuntimeOptions<Tx>): Runtime => {
   };
 
   const follow = async (signal: AbortSignal): Promise<void> => {
-    while (!signal.aborted) {
-      turn = new AbortController();
+    // `start` has just claimed.
+    for (let claimed = true; !signal.aborted; claimed = false) {
       try {
-        await claimAll();
+        if (!claimed) {
+          turn = new AbortController();
+          await claimAll();
+        }
         if (!signal.aborted) await readOn(turn.signal);
       } catch (error) {
         if (signal.aborted) return;
@@ -266,7 +276,10 @@ export const createRuntime = <Tx>(options: RuntimeOptions<Tx>): Runtime => {
         for (const track of tracks) {
           const { name } = track.projector;
           const claim = await store.claim(name, owner);
-          if (claim?.epoch !== track.epoch || (claim && (track.halted || track.blocked.size > 0) && !claim.problem)) turn.abort();
+          // Behind what this instance wrote: a crash of the database took back commits that it hadn't flushed.
+          const fellBack = claim !== undefined && claim.position < track.position;
+          const retried = claim && (track.halted || track.blocked.size > 0) && !claim.problem;
+          if (claim?.epoch !== track.epoch || fellBack || retried) turn.abort();
           else if (!claim) track.position = (await store.look(name)).position;
         }
         if (tracks.some(({ epoch }) => epoch === undefined)) tell();
@@ -278,6 +291,7 @@ export const createRuntime = <Tx>(options: RuntimeOptions<Tx>): Runtime => {
 
   const start = async (): Promise<void> => {
     if (running) return;
+    turn = new AbortController();
     await claimAll();
     const abort = new AbortController();
     abort.signal.addEventListener('abort', () => turn.abort());
