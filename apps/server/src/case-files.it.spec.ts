@@ -67,6 +67,20 @@ describe('a register over HTTP: hazards', () => {
     expect(json['allowed']).toEqual(expect.arrayContaining(['rectification-orders', 'rectifications', 'withdrawal']));
   });
 
+  it('sent again after its Idempotency-Key is forgotten, is found and not made twice', async () => {
+    const first = await send('POST', '/hazards', hazard(), { 'idempotency-key': 'h2' });
+    const sql = connect(database.url, { applicationName: 'case-files-spec' });
+    await sql`DELETE FROM api.idempotency WHERE key = 'h2'`;
+    await sql.end({ timeout: 5 });
+    expect(await send('POST', '/hazards', hazard(), { 'idempotency-key': 'h2' })).toMatchObject({
+      status: 409,
+      json: { code: 'hazard-exists' },
+    });
+    const another = await send('POST', '/hazards', hazard({ description: '灭火器过期' }), { 'idempotency-key': 'h2' });
+    expect(another.status).toBe(201);
+    expect(another.json['id']).not.toBe(first.json['id']);
+  });
+
   it('asks for If-Match, and refuses what is not allowed now with what is', async () => {
     const { id } = (await send('POST', '/hazards', hazard())).json as { id: string };
     expect((await send('POST', `/hazards/${id}/reopenings`, { reason: 'r' })).status).toBe(428);

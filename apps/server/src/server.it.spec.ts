@@ -770,6 +770,8 @@ describe('the log and its read models', () => {
     expect(projections.map(({ name, equal }) => [name, equal])).toEqual([
       ['communities', true],
       ['injury-facts', true],
+      ['case-files', true],
+      ['survey-responses', true],
     ]);
   });
 

@@ -1,5 +1,5 @@
 import postgres from 'postgres';
-import { socketsWithin } from './postgres/silence';
+import { socketsFor } from './postgres/socket';
 
 /** Our client: dates and timestamps are read and written as text. */
 export type SqlClient = postgres.Sql<{ date: string; array: (string | null)[] }>;
@@ -29,7 +29,7 @@ export const connect = (url: string, options: SqlClientOptions): SqlClient => {
   const statementTimeoutMs = options.statementTimeoutMs ?? 30_000;
   const silenceMs = options.silenceMs ?? (statementTimeoutMs > 0 ? statementTimeoutMs + 5_000 : 0);
   return postgres(url, {
-    ...(silenceMs > 0 && { socket: socketsWithin(silenceMs) }),
+    ...{ socket: socketsFor(silenceMs) }, // an option that the driver's types don't name
     max: options.max ?? 10,
     connect_timeout: options.connectTimeoutSeconds ?? 10,
     prepare: true,

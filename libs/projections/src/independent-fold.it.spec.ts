@@ -1,4 +1,4 @@
-import { aggregates, caseFiles, communityCommands, injuryCommands } from '@vigil/domain';
+import { aggregates, caseFiles, communityCommands, injuryCommands, survey } from '@vigil/domain';
 import { createPostgresLog, handleCommand, LOG_MIGRATIONS, type EventLog } from '@vigil/event-log';
 import { connect, migrate, type SqlClient } from '@vigil/platform';
 import { freshDatabase, workload } from '@vigil/testing';
@@ -20,6 +20,7 @@ beforeAll(async () => {
   log = createPostgresLog({ sql });
   projections = createProjections({ sql, log, timeZone });
   await projections.start();
+  await askPeople();
 });
 
 afterAll(async () => {
@@ -44,6 +45,45 @@ const work = async (seed: number, from: number, to: number): Promise<number> => 
     if (result.ok) done++;
   }
   return done;
+};
+/** A survey with responses in every shape, one of them sent twice. */
+const askPeople = async (): Promise<void> => {
+  const text = { zh: '知道', en: 'aware' };
+  const questions = [
+    { code: 'q1', kind: 'knowledge', text, type: 'single', options: [{ code: 'yes' }, { code: 'no' }] },
+    { code: 'q2', kind: 'satisfaction', text, type: 'scale', from: 1, to: 5 },
+  ];
+  const whole = {
+    id: 'r-1',
+    community: 'S-1',
+    stratum: 'old',
+    cluster: 'h "1"',
+    weight: 0.1 + 0.2,
+    answers: { q2: 4, q1: 'yes' },
+  };
+  const steps: [type: string, data: object][] = [
+    [
+      'DesignSurvey',
+      { name: '知晓率', communities: ['S-1'], questions, strata: [{ code: 'old' }], clusters: true, weights: true },
+    ],
+    ['OpenWave', { wave: 1, opensOn: '2026-01-01' }],
+    ['RecordResponses', { wave: 1, responses: [whole, { ...whole, id: 'r-2', answers: {} }] }],
+    [
+      'RecordResponses',
+      {
+        wave: 1,
+        responses: [
+          { ...whole, weight: 9 },
+          { ...whole, id: 'r-3', weight: 1e-7 },
+        ],
+      },
+    ],
+  ];
+  for (const [at, [type, data]] of steps.entries()) {
+    const given = { type, data: survey.steps[type]!.schema.parse(data) };
+    const done = await handleCommand(log, survey, 'known', given, { commandId: `survey ${at}`, metadata: {} });
+    if (!done.ok) throw new Error(JSON.stringify(done.problem));
+  }
 };
 const settled = async (): Promise<void> => expect(await projections.waitFor(await log.head(), 30_000)).toBe(true);
 const broken = (all: readonly TableComparison[]) => all.filter(({ first }) => first);
@@ -150,6 +190,12 @@ describe('one corrupted row', () => {
       `UPDATE read.case_files SET body = jsonb_set(body, '{state}', '"lost"') WHERE ${one('case_files', 'known_from')}`,
       'different',
       {},
+    ],
+    [
+      'survey_responses',
+      `UPDATE read.survey_responses SET answers = answers || '{"q1":"no"}' WHERE response = 'r-1'`,
+      'different',
+      { key: '["known",1,"r-1"]' },
     ],
     [
       'sampling_units',

@@ -5,10 +5,12 @@ import {
   NONE,
   readCommunityEvent,
   readInjuryEvent,
+  survey,
   type CaseFile,
   type CommunityEvent,
   type FileState,
   type InjuryRecord,
+  type SurveyResponse,
 } from '@vigil/domain';
 import { position, START, type EventLog, type Position, type RecordedEvent } from '@vigil/event-log';
 import type { SqlClient } from '@vigil/platform';
@@ -69,6 +71,11 @@ const TABLES = {
     projection: 'case-files',
     key: ['register', 'id', 'known_from'],
     rest: ['known_to', 'revision', 'state', 'community', 'kind', 'day', 'due', 'body'],
+  },
+  survey_responses: {
+    projection: 'survey-responses',
+    key: ['survey', 'wave', 'response'],
+    rest: ['community', 'stratum', 'cluster', 'weight', 'group', 'answers', 'known_from'],
   },
   sampling_units: { projection: 'injury-facts', key: ['frame', 'year', 'stratum', 'unit'], rest: ['known_from'] },
 } as const satisfies Record<string, Table>;
@@ -329,6 +336,21 @@ const foldCaseFiles = () => {
   return { apply, rows };
 };
 
+const foldResponses = () => {
+  const rows = new Map<string, Value[]>();
+  const apply = (event: RecordedEvent): void => {
+    const { wave, responses } = survey.read(event).data as { wave: number; responses: readonly SurveyResponse[] };
+    for (const { id, community, stratum, cluster, weight, group, answers } of responses) {
+      const key: Value[] = [event.stream.replace('survey-', ''), wave, id];
+      const optional = [community, stratum, cluster, weight, group].map((each) => each ?? null);
+      // Sent again, the first stays.
+      if (!rows.has(JSON.stringify(key)))
+        rows.set(JSON.stringify(key), [...key, ...optional, canonicalJson(JSON.stringify(answers)), `${event.position}`]);
+    }
+  };
+  return { apply, rows: (put: Put): void => rows.forEach((row) => put('survey_responses', row)) };
+};
+
 /** The same JSON value, the same text: keys in order. */
 const canonicalJson = (text: string): string =>
   JSON.stringify(JSON.parse(text), (_, value: unknown) =>
@@ -343,31 +365,33 @@ type Put = (table: FoldedTable, row: readonly Value[]) => void;
 const keyOf = (table: FoldedTable, row: readonly Value[]): string => JSON.stringify(row.slice(0, TABLES[table].key.length));
 const columnsOf = (table: FoldedTable): readonly string[] => [...TABLES[table].key, ...TABLES[table].rest];
 
-const projectionOf = (type: string): string | undefined => {
-  if (type in communityEvents) return 'communities';
-  if (type in injuryEvents) return 'injury-facts';
-  return fileOf.has(type) ? 'case-files' : undefined;
-};
+const foldsOf = (timeZone: string): readonly Fold[] => [
+  { projection: 'communities', handles: (type) => type in communityEvents, ...foldCommunities() },
+  { projection: 'injury-facts', handles: (type) => type in injuryEvents, ...foldInjuries(timeZone) },
+  { projection: 'case-files', handles: (type) => fileOf.has(type), ...foldCaseFiles() },
+  { projection: 'survey-responses', handles: (type) => type === 'ResponsesRecorded', ...foldResponses() },
+];
+
+interface Fold {
+  readonly projection: string;
+  handles(type: string): boolean;
+  apply(event: RecordedEvent): void;
+  rows(put: Put): void;
+}
 
 /** What every read model must hold after these events, in pages and in their order. */
 export const foldLog = async (events: AsyncIterable<readonly RecordedEvent[]>, options: FoldOptions): Promise<Folded> => {
-  const folds: Record<string, { apply(event: RecordedEvent): void; rows(put: Put): void }> = {
-    communities: foldCommunities(),
-    'injury-facts': foldInjuries(options.timeZone),
-    'case-files': foldCaseFiles(),
-  };
+  const folds = foldsOf(options.timeZone);
   const isFor = (projection: string, { position: at }: RecordedEvent): boolean =>
     !(at > (options.upTo?.get(projection) ?? at)) && !options.skip?.get(projection)?.has(at);
   for await (const page of events)
-    for (const event of page) {
-      const projection = projectionOf(event.type);
-      if (projection !== undefined && isFor(projection, event)) folds[projection]!.apply(event);
-    }
+    for (const event of page)
+      for (const { projection, handles, apply } of folds) if (handles(event.type) && isFor(projection, event)) apply(event);
   const folded = Object.fromEntries(Object.keys(TABLES).map((table) => [table, new Map()])) as Record<
     FoldedTable,
     Map<string, string>
   >;
-  for (const fold of Object.values(folds)) fold.rows((table, row) => folded[table].set(keyOf(table, row), JSON.stringify(row)));
+  for (const fold of folds) fold.rows((table, row) => folded[table].set(keyOf(table, row), JSON.stringify(row)));
   return folded;
 };
 
@@ -436,11 +460,11 @@ export const compareWithFold = async ({
       const { projection } = TABLES[table];
       const difference = differ(table, folded[table]);
       const columns = columnsOf(table).map((column) => AS_TEXT[`${table}.${column}`] ?? `"${column}"`);
-      const body = table === 'case_files' ? columnsOf(table).indexOf('body') : -1;
+      const json = columnsOf(table).findIndex((column) => JSON_COLUMNS.has(`${table}.${column}`));
       const query = tx.unsafe<Value[][]>(`SELECT ${columns.join()} FROM "${schema}"."${table}"`).values();
       for await (const rows of query.cursor(1_000))
         for (const row of rows as Value[][])
-          difference.meets(body < 0 ? row : row.with(body, canonicalJson(row[body] as string)));
+          difference.meets(json < 0 ? row : row.with(json, canonicalJson(row[json] as string)));
       compared.push({ table, projection, position: positions.get(projection)!, ...difference.done() });
     }
     return compared;
@@ -451,7 +475,11 @@ export const compareWithFold = async ({
 const AS_TEXT: Readonly<Record<string, string>> = {
   'communities.groups': 'to_json(groups)::text',
   'case_files.body': 'body::text',
+  'survey_responses.answers': 'answers::text',
 };
+
+/** Those of them whose keys PostgreSQL keeps in an order of its own. */
+const JSON_COLUMNS = new Set(['case_files.body', 'survey_responses.answers']);
 
 async function* pagesUpTo(log: EventLog, last: Position): AsyncGenerator<RecordedEvent[]> {
   for (let after = START; after < last; ) {

@@ -231,6 +231,15 @@ const commandRoute = (file: CaseFile, type: string): Route => {
   });
 };
 
+/**
+ * What the id of a file that doesn't name itself is made of. Of an Idempotency-Key and the body: sent again after the key is
+ * forgotten, the file is found and not made a second time.
+ */
+const idPartsOf = (request: Call['request'], commandId: string): string[] => {
+  const key = idempotencyKeyOf(request.headers);
+  return key === undefined ? [commandId] : [key, fingerprint(rawBody(request))];
+};
+
 const routesOf = (file: CaseFile): Route[] => {
   const { name, plural, title, steps } = file;
   const tag = plural;
@@ -246,8 +255,8 @@ const routesOf = (file: CaseFile): Route[] => {
             body: schema as z.ZodType,
             refusesIdentities: fieldsOf(schema as z.ZodType),
             answers: written201,
-            handler: async ({ body, commandId, decide }) => {
-              const id = file.idOf?.(body as never) ?? deterministicId(name, commandId);
+            handler: async ({ body, request, commandId, decide }) => {
+              const id = file.idOf?.(body as never) ?? deterministicId(name, ...idPartsOf(request, commandId));
               return written(id, at(id), await decide(name, id, [{ type, data: body }]));
             },
           })

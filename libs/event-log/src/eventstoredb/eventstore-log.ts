@@ -52,6 +52,9 @@ export interface EventStoreLogOptions {
 const PAGE = 2000;
 /** What is known of the log's last instant is asked anew after this, ms. */
 const CLOCK_MS = 1000;
+/** Events of one append of a restore together; a server's own limit may be a mebibyte. */
+const RUN_BYTES = 800_000;
+const sizeOf = ({ data, metadata }: RecordedEvent): number => Buffer.byteLength(data) + Buffer.byteLength(metadata) + 500;
 /** Races lost to other writers of a stream before one steps back for a while. */
 const RACES = 20;
 
@@ -162,11 +165,6 @@ export const createEventStoreLog = (options: EventStoreLogOptions): EventLog => 
     return events;
   };
 
-  const learn = (stream: string, known: Known, events: AppendRequest['events']): void => {
-    for (const { id, fingerprint } of events) known.ids.set(id, { revision: ++known.last, fingerprint });
-    knownIds.keep(stream, known, events.length);
-  };
-
   const readStream = async (
     stream: string,
     { from, limit = Infinity, direction = 'forwards' }: ReadStream = {},
@@ -181,21 +179,21 @@ export const createEventStoreLog = (options: EventStoreLogOptions): EventLog => 
       if (page.length < count || next < 0) break;
     }
     // Who reads a whole stream is about to append to it.
-    if (events.length > 0 && !backwards && (from ?? 0) === 0 && limit === Infinity && !knownIds.get(stream))
-      learn(stream, { last: -1, ids: new Map() }, events);
+    if (!backwards && limit === Infinity) knownIds.learn(stream, from ?? 0, events);
     return events;
   };
 
   /** Reads on from where a stream was known to end. */
-  const readOn = async (stream: string, known: Known): Promise<void> => {
-    const before = known.ids.size;
-    for (;;) {
-      const page = await streamPage(stream, known.last + 1, false, PAGE);
-      for (const { event } of page) known.ids.set(event.id, { revision: event.revision, fingerprint: event.fingerprint });
-      known.last += page.length;
-      if (page.length < PAGE) break;
+  const readOn = async (stream: string): Promise<void> => {
+    for (let from = knownIds.get(stream).last + 1; ; from += PAGE) {
+      const page = await streamPage(stream, from, false, PAGE);
+      knownIds.learn(
+        stream,
+        from,
+        page.map(({ event }) => event),
+      );
+      if (page.length < PAGE) return;
     }
-    knownIds.keep(stream, known, known.ids.size - before);
   };
 
   /**
@@ -204,14 +202,15 @@ export const createEventStoreLog = (options: EventStoreLogOptions): EventLog => 
    */
   const write = async (request: AppendRequest, attempt: string, until: number): Promise<AppendOutcome> => {
     const { stream, events } = request;
-    // Of an unknown stream it is supposed that there is none: the server says if there is.
-    const known: Known = knownIds.get(stream) ?? { last: -1, ids: new Map() };
     let fresh = false;
     const look = async (): Promise<void> => {
-      await readOn(stream, known);
+      await readOn(stream);
       fresh = true;
     };
     for (let race = 0; race < RACES; race++) {
+      // Of an unknown stream it is supposed that there is none: the server says if there is.
+      const known = knownIds.get(stream);
+      const { last: seen } = known;
       const refused = judge(request, known);
       if (refused && !fresh) {
         await look();
@@ -225,13 +224,13 @@ export const createEventStoreLog = (options: EventStoreLogOptions): EventLog => 
       if (performance.now() - certainAt > CLOCK_MS) await lastOnce();
       if (performance.now() > until) throw new LogUnavailable('the append took too long');
       const answer = await connection.append(
-        appendMessages(prefix + stream, known.last, events, { attempt, ...(latest !== undefined && { notBefore: latest }) }),
+        appendMessages(prefix + stream, seen, events, { attempt, ...(latest !== undefined && { notBefore: latest }) }),
       );
       const written = answer.getSuccess();
       const commit = written?.getPosition()?.getCommitPosition();
       const found = commit === undefined ? undefined : await readBack(BigInt(commit));
       if (found?.attempt === attempt && found.event.id === events.at(-1)!.id) {
-        learn(stream, known, events);
+        knownIds.learn(stream, seen + 1, events);
         return { kind: 'appended', revision: found.event.revision, position: found.event.position };
       }
       await look();
@@ -263,9 +262,8 @@ export const createEventStoreLog = (options: EventStoreLogOptions): EventLog => 
     const streams = new Map<string, { readonly known: Known; readonly from: number; readonly here: RecordedEvent[] }>();
     for (const { stream, revision } of events) {
       if (streams.has(stream)) continue;
-      const known = knownIds.get(stream) ?? { last: -1, ids: new Map() };
-      await untilKnown(() => readOn(stream, known));
-      streams.set(stream, { known, from: revision, here: await readStream(stream, { from: revision }) });
+      await untilKnown(() => readOn(stream));
+      streams.set(stream, { known: knownIds.get(stream), from: revision, here: await readStream(stream, { from: revision }) });
     }
     let at = START;
     const missing = events.findIndex((event) => {
@@ -295,15 +293,16 @@ export const createEventStoreLog = (options: EventStoreLogOptions): EventLog => 
     const attempt = randomBytes(6).toString('base64url');
     for (let from = 0; from < fresh.length; ) {
       const { stream, recordedAt } = fresh[from]!;
-      // Neighbours in one stream go together; beyond that only one append after the other keeps the order.
-      let to = from + 1;
-      while (fresh[to]?.stream === stream && fresh[to]!.recordedAt === recordedAt) to++;
+      // Neighbours in one stream go together, as long as any server takes them; beyond that only one append after the other keeps the order.
+      let to = from;
+      let size = 0;
+      do size += sizeOf(fresh[to++]!);
+      while (fresh[to]?.stream === stream && fresh[to]!.recordedAt === recordedAt && size + sizeOf(fresh[to]!) < RUN_BYTES);
       const run = fresh.slice(from, to);
-      const { known } = streams.get(stream)!;
-      const messages = appendMessages(prefix + stream, known.last, run, { attempt, recordedAt });
+      const messages = appendMessages(prefix + stream, run[0]!.revision - 1, run, { attempt, recordedAt });
       const answer = await untilKnown(() => connection.append(messages));
       if (!answer.hasSuccess()) throw new LogMismatch(`${stream} moved on while event ${run[0]!.id} was restored`);
-      learn(stream, known, run);
+      knownIds.learn(stream, run[0]!.revision, run);
       from = to;
     }
     hear(fresh.at(-1)!);

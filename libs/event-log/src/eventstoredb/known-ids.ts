@@ -1,6 +1,11 @@
 /** What one needs to know of a stream to decide about an append. */
 export interface Known {
-  /** Its last revision when it was looked at; -1: it didn't exist. */
+  /** Everything up to this revision is known; -1: nothing. */
+  readonly last: number;
+  readonly ids: ReadonlyMap<string, { readonly revision: number; readonly fingerprint: string }>;
+}
+
+interface Growing {
   last: number;
   readonly ids: Map<string, { readonly revision: number; readonly fingerprint: string }>;
 }
@@ -13,17 +18,29 @@ const MOST = 50_000;
  * only short: streams only grow, and an append at a revision that is past is refused by the server.
  */
 export const createKnownIds = () => {
-  const streams = new Map<string, Known>();
+  const streams = new Map<string, Growing>();
   let ids = 0;
   return {
-    get: (stream: string): Known | undefined => streams.get(stream),
-    /** Keeps it as the one used last; the longest unused ones go. */
-    keep: (stream: string, known: Known, added: number): void => {
-      ids += added;
+    get: (stream: string): Known => streams.get(stream) ?? { last: -1, ids: new Map() },
+    /**
+     * What stands from a revision on. Told twice it is learnt once, for an attempt that its caller gave up may still come to its end
+     * beside the next one; what would leave a gap isn't kept.
+     */
+    learn: (stream: string, from: number, events: readonly { readonly id: string; readonly fingerprint: string }[]): void => {
+      if (events.length === 0) return;
+      const known = streams.get(stream) ?? { last: -1, ids: new Map() };
+      if (from > known.last + 1) return;
+      events.forEach(({ id, fingerprint }, index) => {
+        const revision = from + index;
+        if (revision <= known.last) return;
+        known.ids.set(id, { revision, fingerprint });
+        known.last = revision;
+        ids++;
+      });
       streams.delete(stream);
-      streams.set(stream, known);
+      streams.set(stream, known); // as the one used last; the longest unused ones go
       for (const [oldest, { ids: gone }] of streams) {
-        if (ids <= MOST) break;
+        if (ids <= MOST || oldest === stream) break;
         streams.delete(oldest);
         ids -= gone.size;
       }

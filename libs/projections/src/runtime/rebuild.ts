@@ -86,11 +86,14 @@ const digests = async (sql: SqlClient | Transaction, schema: string, tables: rea
 
 /** Rebuilds read models beside the live ones. */
 export const createRebuilder = ({ sql, log, store, crashPoint }: RebuilderOptions) => {
+  // Two lanes may meet in one row from two sides (a sampling unit), and so may the last transaction of a rebuild that was killed.
   const applyAll = (model: ReadModel, events: readonly RecordedEvent[]): Promise<unknown> =>
-    sql.begin(async (tx) => {
-      enter(tx, NEXT);
-      await model.apply(tx, events);
-    });
+    patiently(() =>
+      sql.begin(async (tx) => {
+        enter(tx, NEXT);
+        await model.apply(tx, events);
+      }),
+    );
 
   /** @throws CannotApply naming the event */
   const apply = async (model: ReadModel, events: readonly RecordedEvent[]): Promise<void> => {
@@ -263,7 +266,7 @@ export const createRebuilder = ({ sql, log, store, crashPoint }: RebuilderOption
     const began = performance.now();
     await sql`INSERT INTO read.checkpoints (projection, position) VALUES (${name}, 0) ON CONFLICT DO NOTHING`;
     const skips = new Set<bigint>((await store.skips(name)).map(({ position }) => position));
-    const later = await createNext(sql, model);
+    const later = await patiently(() => createNext(sql, model));
     const lanes = model.lanes?.();
     const head = await log.head();
     const total = await log.count(START, head);

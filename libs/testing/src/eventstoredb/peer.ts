@@ -35,6 +35,7 @@ import {
 import { Any } from 'google-protobuf/google/protobuf/any_pb';
 import { Empty as GoogleEmpty } from 'google-protobuf/google/protobuf/empty_pb';
 import { randomUUID } from 'node:crypto';
+import { setImmediate as endOfTick } from 'node:timers/promises';
 import { startTcpProxy } from '../faults/tcp-proxy';
 import {
   createDatabase,
@@ -269,6 +270,9 @@ export const startEventStorePeer = async (options: EventStorePeerOptions = {}): 
     });
     call.on('error', () => undefined);
     call.on('end', async () => {
+      // To grpc-js a broken connection is an end first and a cancellation a little later: what came so far is then no request.
+      for (let n = 0; n < 3; n++) await endOfTick();
+      if (call.cancelled) return;
       const { fault, refusal } = await meet('append', call.metadata);
       if (refusal) return done(refusal);
       if (fault === 'hang') return;

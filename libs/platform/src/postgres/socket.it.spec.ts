@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, connect as dial, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { childNode } from '../child-node.fixture';
 import { connect, type SqlClient } from '../sql-client';
 
 /** A link to the test server that can be made to swallow everything, in either direction. */
@@ -32,6 +33,9 @@ const link = async () => {
   return {
     state,
     url: target.href,
+    cut: (): void => {
+      for (const socket of sockets.splice(0)) socket.resetAndDestroy();
+    },
     close: async () => {
       for (const socket of sockets) socket.destroy();
       server.close();
@@ -39,6 +43,8 @@ const link = async () => {
     },
   };
 };
+
+jest.setTimeout(30_000);
 
 let way: Awaited<ReturnType<typeof link>>;
 let sql: SqlClient;
@@ -121,4 +127,35 @@ test('a server that is not there is reported as without the limit', async () => 
   sql = connect('postgres://nobody@127.0.0.1:1/nothing', { max: 1, silenceMs: 300, applicationName: 'silence' });
   await expect(one()).rejects.toMatchObject({ code: 'ECONNREFUSED' });
   await expect(one()).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+});
+
+// In a process of its own: what this is about is an exception from a timer that ends the process, which jest would hide.
+describe('a connection that is reset in the middle of a transaction fails it, and nothing else', () => {
+  test.each([
+    ['while a statement runs', `await cut(); await tx\`SELECT pg_sleep(5)\`;`],
+    ['while its callback is busy, which goes on to its next statement', `await cut(); await pause(200); await tx\`SELECT 2\`;`],
+    ['while its callback is busy, which then fails by itself', `await cut(); await pause(200); throw new Error('own');`],
+    [
+      'while statements queue up',
+      `void cut(); const all = []; for (let n = 0; n < 50; n++) { all.push(tx\`SELECT \${n}::int, pg_sleep(0.02)\`); await pause(2); } await Promise.all(all);`,
+    ],
+  ])('%s', async (_, body) => {
+    open();
+    const child = childNode(
+      `const sql = platform.connect(${JSON.stringify(way.url)}, { max: 2, applicationName: 'victim' });
+       const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+       const cut = async () => { process.stdout.write('cut\\n'); await pause(50); };
+       const failed = await sql.begin(async (tx) => { await tx\`SELECT 1\`; ${body} }).then(() => 'committed', () => 'failed');
+       await pause(100);
+       const [row] = await sql\`SELECT 1 AS x\`;
+       process.stdout.write('after ' + failed + ' ' + row.x + '\\n');
+       await sql.end({ timeout: 1 });`,
+    );
+    await child.line('cut');
+    await sleep(20);
+    way.cut();
+    expect(await child.line('after')).toBe('after failed 1');
+    await child.ended;
+    expect(child.child.exitCode).toBe(0);
+  });
 });
