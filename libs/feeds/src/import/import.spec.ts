@@ -41,7 +41,12 @@ const registered = async (code = 'C-001') => {
   const data = { code, name: { zh: '甲', en: 'A' }, type: 'street' };
   await handleCommand(
     log,
-    { decider: community, streamOf: aggregates.community.streamOf, versions: aggregates.community.versions, read: aggregates.community.read },
+    {
+      decider: community,
+      streamOf: aggregates.community.streamOf,
+      versions: aggregates.community.versions,
+      read: aggregates.community.read,
+    },
     code,
     { type: 'RegisterCommunity', data },
     { commandId: '1', metadata: {} },
