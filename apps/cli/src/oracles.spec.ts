@@ -90,4 +90,66 @@ describe('running', () => {
       runOracle('04.json', { ...proportions, expected: [{ proportion: null, wilson: null, jeffreys: null }] }, read).status,
     ).toBe('pass');
   });
+
+  test('a model written in other words, on other data, and one that cannot be fitted', () => {
+    const rows = Array.from({ length: 40 }, (_, i) => ({
+      t: `${i + 1}`,
+      month: `${(i % 12) + 1}`,
+      law: i < 25 ? '0' : '1',
+      hurt: `${(i < 25 ? 40 : 20) + (i % 3)}`,
+      none: '0',
+      miles: '100',
+      rain: `${(i * 7) % 5}`,
+    }));
+    const run09 = (models: Record<string, string>, expected: unknown, intervention?: string) =>
+      runOracle(
+        '09.json',
+        { id: '09_its', inputs: { file: 'x.csv', intervention, models }, expected, tolerance: { relative: 1e-6 } },
+        { ...read, rows: () => rows },
+      );
+    const expected = { n: 40, post_observed: 15 * 21 };
+    const text = 'y=hurt, offset=log(miles), K=1, level+slope, covariates rain';
+    expect(run09({ A: text }, { A: expected }, 't=26')).toMatchObject({ status: 'pass' });
+    expect(run09({ A: text }, { A: expected }, 'T0=25')).toMatchObject({ status: 'pass' });
+    expect(run09({ A: text }, { A: expected })).toMatchObject({ status: 'pass' });
+    const bad = run09({ A: 'y=none, K=1, level only', B: 'y=hurt, K=0, level only' }, { A: { n: 40 }, B: { n: 40 } });
+    expect(bad).toMatchObject({
+      status: 'fail',
+      compared: 1,
+      misses: [{ path: 'A.n', actual: expect.stringMatching(/events/) }],
+    });
+  });
+
+  test('surveillance of a short, quiet series; the ranges are counted from 1', () => {
+    const ears = { range: 'k=12..13 (1-based)', alpha: { C1: 0.001 }, baseline: 7, minSigma: 0 };
+    const farrington = { range: 'k=30..31', b: 4, w: 1, alpha: 0.01, reweight: true, trend: true };
+    const flexible = { ...farrington, noPeriods: 2, pastWeeksNotIncluded: 2, weightsThreshold: 2.58, pThresholdTrend: 1 };
+    const observed = [...new Array(30).fill(0), 9];
+    const inputs = { observed, frequency: 6, ears, farrington_flexible: flexible, farrington_original: farrington };
+    const expected = {
+      ears: { C1: { from: 12, upperbound: [0, 0], alarm: [0, 0], n_alarms: 0, alarm_at: [] } },
+      farrington_flexible: { from: 30, upperbound: [null, 0], alarm: [0, 1], alarm_at: [31] },
+      farrington_original: { from: 30, alarm: [0, 1], alarm_at: [31] },
+    };
+    expect(runOracle('12.json', { id: '12_alarms', inputs, expected }, read)).toMatchObject({ status: 'pass', misses: [] });
+  });
+
+  test('two lists without an overlap, and a table of one category', () => {
+    const inputs = {
+      capture: [{ M: 3, C: 4, R: 0 }],
+      kappa: [
+        [5, 0],
+        [0, 0],
+      ],
+      trend: { year: [1], count: [1], population: [1] },
+      p_values: [],
+    };
+    const expected = {
+      capture: [{ chapman_n: 19, distinct: 7 }],
+      kappa: { agreement: 1, kappa: null, lower: null },
+      bh: [],
+      holm: [],
+    };
+    expect(runOracle('15.json', { id: '15_quality', inputs, expected }, read)).toMatchObject({ status: 'pass', misses: [] });
+  });
 });

@@ -515,6 +515,266 @@ const nationalEstimates: Adapter = ({ inputs, expected, rows, standards }) => {
   return { degf: design([]).df, n_psu: inputs.psus.length, under2: young, under2_by_month: byMonth, cervical: all };
 };
 
+const valueOf = <T>(outcome: s.Answer<T>): T => {
+  if (outcome.ok) return outcome.value;
+  throw new Error(`${outcome.problem.code}: ${outcome.problem.detail}`);
+};
+
+/** Models are written as text: "y=drivers, offset=kms, K=3, level+slope, covariate PetrolPrice". */
+const modelOf = (text: string) => {
+  const word = (name: string): string | null => new RegExp(`\\b${name}\\s*=\\s*(?:log\\()?([\\w.]+)`).exec(text)?.[1] ?? null;
+  const rest = /\bcovariates?\b\s*[:=]?\s*(.+)$/.exec(text)?.[1] ?? '';
+  const covariates = rest.split(/[\s,;+]+/).filter((token) => token && !/=|^(and|no|offset|level|slope|only)$/.test(token));
+  return { y: word('y')!, offset: word('offset'), harmonics: Number(word('K') ?? 0), slope: /\bslope\b/.test(text), covariates };
+};
+
+const interruptedModel = (inputs: Json, text: string, data: Row[], family: 'quasi-poisson' | 'negative-binomial') => {
+  const { y, offset, harmonics, slope, covariates } = modelOf(text);
+  const column = (name: string): number[] =>
+    data.map((row) => {
+      if (row[name] === undefined) throw new Error(`no column ${name}`);
+      return Number(row[name]);
+    });
+  const times = column('t');
+  const stated = (name: string): number =>
+    Number(new RegExp(`\\b${name}\\s*=\\s*(\\d+)`).exec(inputs.intervention ?? '')?.[1] ?? NaN);
+  const last = stated('T0') || stated('t') - 1;
+  // Without an intervention in the inputs, the data's own column says when it came.
+  const flag = data[0]?.law === undefined ? 'post' : 'law';
+  const before = last ? times.filter((t) => t <= last).length : column(flag).indexOf(1);
+  return valueOf(
+    s.interruptedSeries({
+      counts: column(y),
+      exposures: offset === null ? undefined : column(offset),
+      before,
+      times,
+      phase: column('month'),
+      slope,
+      harmonics,
+      covariates: covariates.map((name) => ({ name, values: column(name) })),
+      family,
+      lag: 12,
+      minimum: { points: 1, events: 1 },
+    }),
+  );
+};
+
+const interruptedFigures = (fit: s.InterruptedFit): Json => ({
+  n: fit.n,
+  df_residual: fit.df,
+  deviance: fit.deviance,
+  null_deviance: fit.nullDeviance,
+  log_likelihood: fit.logLikelihood,
+  aic: fit.aic,
+  deviance_residual_acf_1_12: fit.autocorrelation,
+  // R's Box.test takes 1 − the lower tail, which leaves a P of 1e-10 six digits; ours is the upper tail itself.
+  ljung_box_12: { statistic: fit.ljungBox.statistic, p: fit.ljungBox.p && 1 - (1 - fit.ljungBox.p) },
+  post_observed: fit.after.observed,
+  post_fitted: fit.after.fitted,
+  post_counterfactual: fit.after.counterfactual,
+  post_counterfactual_se_delta: fit.after.seDispersed,
+  averted: fit.after.averted.estimate,
+  relative_change: fit.after.relativeChange.estimate,
+  level_effect_at_end: fit.atEnd && {
+    steps_after_T0: fit.atEnd.steps,
+    rr: fit.atEnd.ratio,
+    lower_z: fit.atEnd.dispersed.lower,
+    upper_z: fit.atEnd.dispersed.upper,
+  },
+  dispersion_pearson: fit.dispersion,
+  theta: fit.theta,
+  se_theta: fit.seTheta,
+  two_log_likelihood: 2 * fit.logLikelihood,
+});
+
+const interrupted =
+  (family: 'quasi-poisson' | 'negative-binomial'): Adapter =>
+  ({ inputs, rows }) => {
+    const data = rows(inputs.file);
+    const run = (text: string): Json => {
+      const fit = interruptedModel(inputs, text, data, family);
+      const coefficients = fit.terms.map(({ term, estimate, ratio, se, ...limits }) => ({
+        term,
+        estimate,
+        se: se.model,
+        se_poisson: se.model,
+        se_quasi: se.dispersed,
+        se_hc0: se.hc0,
+        se_newey_west: se.neweyWest,
+        rr: ratio,
+        rr_lower_z: limits.dispersed.lower,
+        rr_upper_z: limits.dispersed.upper,
+        p_z: limits.pDispersed,
+        rr_lower_t: limits.onT.lower,
+        rr_upper_t: limits.onT.upper,
+        p_t: limits.pOnT,
+        rr_lower_poisson: limits.model.lower,
+        rr_upper_poisson: limits.model.upper,
+      }));
+      return { coefficients, ...interruptedFigures(fit) };
+    };
+    const models = Object.entries<string>(inputs.models);
+    const fitted = each(models, ([, text]) => run(text));
+    return Object.fromEntries(models.map(([name], i) => [name, fitted[i]]));
+  };
+
+const differences: Adapter = ({ inputs, expected, rows }) => {
+  const level = inputs.confidence ?? 0.95;
+  const twoByTwoOf = ({ a1, a0, b1, b0 }: Json): Json => {
+    const counts = { treatedAfter: a1, treatedBefore: a0, controlAfter: b1, controlBefore: b0 };
+    const { ratio, log, seLog, p, ...limits } = valueOf(s.ratioOfRateRatios(counts, level));
+    return { ratio_of_rate_ratios: ratio, log, se_log: seLog, ...limits, p };
+  };
+  const data = rows(inputs.file);
+  const flags = (name: string) => data.map((row) => (Number(row[name]) === 1 ? 1 : 0));
+  const panel = (monthly: boolean): Json => {
+    const fit = valueOf(
+      s.differenceInDifferences({
+        counts: data.map((row) => Number(row.y)),
+        treated: flags('treat'),
+        after: flags('post'),
+        period: monthly ? data.map((row) => row.ym!) : undefined,
+        level,
+      }),
+    );
+    return {
+      terms: fit.terms.map(({ term, estimate, ratio, se, dispersed }) => ({
+        term,
+        estimate,
+        rr: ratio,
+        se_poisson: se.model,
+        se_quasi: se.dispersed,
+        se_hc0: se.hc0,
+        rr_lower_quasi_z: dispersed.lower,
+        rr_upper_quasi_z: dispersed.upper,
+      })),
+      dispersion_pearson: fit.dispersion,
+      deviance: fit.deviance,
+      log_likelihood: fit.logLikelihood,
+      df_residual: fit.df,
+      n: fit.n,
+    };
+  };
+  const parts: Record<string, () => Json> = { panel_a: () => panel(false), panel_b: () => panel(true) };
+  for (const key of Object.keys(inputs)) {
+    const name = /^counts_(\w+)$/.exec(key)?.[1];
+    if (name) parts[`two_by_two_${name}`] = () => twoByTwoOf(inputs[key]);
+  }
+  const wanted = Object.keys(expected).filter((key) => parts[key]);
+  const results = each(wanted, (key) => parts[key]!());
+  return Object.fromEntries(wanted.map((key, i) => [key, results[i]]));
+};
+
+/** "k=261..312", counted from 1, as indices. */
+const rangeOf = (text: string): number[] => {
+  const [, from, to] = /(\d+)\s*\.\.\s*(\d+)/.exec(text)!;
+  return Array.from({ length: Number(to) - Number(from) + 1 }, (_, i) => Number(from) - 1 + i);
+};
+
+type Judged = { readonly at: number; readonly upper: number | null; readonly alarm: boolean };
+
+const alarms = (points: readonly Judged[]): Json => ({
+  from: points[0]!.at + 1,
+  upperbound: points.map(({ upper }) => upper),
+  alarm: points.map(({ alarm }) => Number(alarm)),
+  n_alarms: points.filter(({ alarm }) => alarm).length,
+  alarm_at: points.filter(({ alarm }) => alarm).map(({ at }) => at + 1),
+});
+
+const surveillance: Adapter = ({ inputs, expected }) => {
+  const { observed, frequency } = inputs;
+  const earsOf = (method: s.EarsMethod): Json => {
+    const { range, alpha, baseline, minSigma } = inputs.ears;
+    const wanted = new Set(rangeOf(range));
+    const points = valueOf(s.ears(observed, method, { alpha: alpha[method], baseline, minSigma, minCount: 0 }));
+    return alarms(points.filter(({ at }) => wanted.has(at)));
+  };
+  const common = ({ b, w, alpha, limit54 = [5, 4] }: Json): s.FarringtonOptions => ({
+    frequency,
+    years: b,
+    halfWidth: w,
+    alpha,
+    minimum: { events: limit54[0], points: limit54[1] },
+  });
+  const flexible = (): Json => {
+    const c = inputs.farrington_flexible;
+    if ((c.thresholdMethod ?? 'nbPlugin') !== 'nbPlugin') throw new Error(`no threshold method ${c.thresholdMethod}`);
+    const options: s.FarringtonOptions = {
+      ...common(c),
+      periods: c.noPeriods,
+      excludeLatest: c.pastWeeksNotIncluded,
+      weightsThreshold: c.weightsThreshold,
+      trendP: c.pThresholdTrend,
+      trendDispersion: 'prior-weights',
+    };
+    const points = valueOf(s.farringtonFlexible(observed, options, rangeOf(c.range)));
+    return {
+      ...alarms(points),
+      expected_mu0: points.map((point) => point.expected),
+      phi: points.map(({ dispersion }) => dispersion),
+      trend_used: points.map(({ trend }) => Number(trend)),
+      p_value: points.map(({ p }) => p),
+    };
+  };
+  const original = (): Json => {
+    const c = inputs.farrington_original;
+    if ((c.powertrans ?? '2/3') !== '2/3') throw new Error(`no power ${c.powertrans}`);
+    // R's alpha is two-sided here, and one-sided in the flexible method.
+    const options = { ...common(c), alpha: c.alpha / 2, reweight: c.reweight, trend: c.trend };
+    const points = valueOf(s.farringtonOriginal(observed, options, rangeOf(c.range)));
+    // R writes 0 where too few events make an alarm impossible.
+    const given = points.map((point) => ({ ...point, upper: point.upper ?? 0 }));
+    return { ...alarms(given), trend_used: points.map(({ trend }) => Number(trend)) };
+  };
+  const one = (run: () => Json): Json => each([0], run)[0];
+  const methods = Object.keys(expected.ears) as s.EarsMethod[];
+  return {
+    ears: Object.fromEntries(methods.map((method) => [method, one(() => earsOf(method))])),
+    farrington_flexible: one(flexible),
+    farrington_original: one(original),
+  };
+};
+
+const qualityAndTrend: Adapter = ({ inputs }) => {
+  const level = inputs.confidence ?? 0.95;
+  const one = (run: () => Json): Json => each([0], run)[0];
+  return {
+    capture: each(inputs.capture, ({ M, C, R }: Json) => {
+      const { distinct, total: n, variance, se, normal, lognormal, completeness } = valueOf(s.chapman(M, C, R, level));
+      return {
+        distinct,
+        chapman_n: n,
+        variance,
+        se,
+        normal,
+        chao_lognormal: lognormal,
+        completeness_source1: completeness.first,
+        completeness_source2: completeness.second,
+        completeness_union: completeness.either,
+      };
+    }),
+    kappa: one(() => {
+      const { se, ...figures } = valueOf(s.kappa(inputs.kappa, level));
+      return { ...figures, se_fleiss_cohen_everitt: se };
+    }),
+    trend: one(() => {
+      const { year, count, population } = inputs.trend;
+      const fit = valueOf(s.annualChange({ years: year, counts: count, exposures: population }, level));
+      return {
+        beta: fit.slope,
+        se: fit.se,
+        dispersion: fit.dispersion,
+        apc: fit.change,
+        ...fit.poisson,
+        quasi_lower: fit.dispersed.lower,
+        quasi_upper: fit.dispersed.upper,
+      };
+    }),
+    bh: one(() => s.benjaminiHochberg(inputs.p_values)),
+    holm: one(() => s.holm(inputs.p_values)),
+  };
+};
+
 const adapters: Readonly<Record<string, Adapter>> = {
   '01': crudeRates,
   '02': directRates,
@@ -524,13 +784,18 @@ const adapters: Readonly<Record<string, Adapter>> = {
   '06': rateRatios,
   '07': twoByTwo,
   '08': survivals,
+  '09': interrupted('quasi-poisson'),
+  '10': interrupted('negative-binomial'),
+  '11': differences,
+  '12': surveillance,
   '13': yearsLost,
   '14': specialFunctions,
+  '15': qualityAndTrend,
   '16': nationalEstimates,
 };
 
-/** Keys the oracles themselves ask to be compared more loosely (05: an iterative fit in R against the closed form). */
-const looser = { ci_logit_t: 1e-6 };
+/** Keys the oracles themselves ask to be compared more loosely (05: an iterative fit in R against the closed form; 10: θ's se). */
+const looser = { ci_logit_t: 1e-6, se_theta: 1e-5 };
 
 export type Outcome = {
   readonly file: string;

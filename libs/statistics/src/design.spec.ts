@@ -158,4 +158,19 @@ describe('survey proportions', () => {
     expect(() => surveyProportion([{ cluster: 'x', weight: 0, value: 1 }])).toThrow(/weight/);
     expect(() => surveyProportion(rows, 0.95, () => false)).toThrow(/rows in domain/);
   });
+
+  test('why an interval is missing is said; one unit in a stratum is counted', () => {
+    const row = (stratum: string, cluster: string, value: number) => ({ stratum, cluster, weight: 2, value });
+    expect(surveyProportion([row('a', '1', 1), row('a', '1', 0)])).toMatchObject({
+      se: null,
+      waldT: { lower: null, upper: null },
+      reason: expect.stringMatching(/1 units in 1 strata/) as string,
+    });
+    expect(surveyProportion([row('a', '1', 1), row('b', '2', 0)]).reason).toMatch(/degree of freedom/);
+    const mixed = surveyProportion([row('a', '1', 1), row('a', '2', 0), row('b', '3', 0)]);
+    expect(mixed).toMatchObject({ df: 1, singletonStrata: 1, reason: null });
+    expect(mixed.logitT.lower).not.toBeNull();
+    expect(surveyProportion([row('a', '1', 0), row('a', '2', 0)]).reason).toMatch(/all values are 0/);
+    expect(designTotal({ units: [], listed: { a: 1 } }).reason).toMatch(/two units/);
+  });
 });

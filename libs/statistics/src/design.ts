@@ -16,7 +16,12 @@ export type DesignTotal = Interval & {
   readonly normal: Interval;
   /** Strata with one listed unit, whose deviation was taken from the grand mean. */
   readonly singletonStrata: number;
+  /** Why there is no interval; `null` where there is one. */
+  readonly reason: string | null;
 };
+
+const noFreedom = (units: number, strata: number): string =>
+  `${units} units in ${strata} strata leave no degree of freedom: a variance needs two units in a stratum`;
 
 /**
  * Total over a stratified sample of units drawn with replacement, with its linearisation variance:
@@ -65,7 +70,10 @@ export const designTotal = (
     variance += squares * (n === 1 ? 1 : n / (n - 1));
   }
   const df = count - strata.size;
-  if (df < 1) return { estimate, se: null, cv: null, df, ...undefinedInterval, normal: undefinedInterval, singletonStrata };
+  if (df < 1) {
+    const reason = noFreedom(count, strata.size);
+    return { estimate, se: null, cv: null, df, ...undefinedInterval, normal: undefinedInterval, singletonStrata, reason };
+  }
   const se = Math.sqrt(variance);
   const t = -qt((1 - level) / 2, df);
   return {
@@ -76,6 +84,7 @@ export const designTotal = (
     ...symmetric(estimate, se, t),
     normal: symmetric(estimate, se, zOf(level)),
     singletonStrata,
+    reason: null,
   };
 };
 
@@ -117,7 +126,7 @@ export const surveyProportion = (
     unit: cluster,
     total: (weight * (value - proportion)) / sumWeights,
   }));
-  const { se } = designTotal({ units: linear, listed }, level);
+  const { se, singletonStrata } = designTotal({ units: linear, listed }, level);
   const seen = clustersPerStratum(inside);
   const df = [...seen.values()].reduce((s, k) => s + k, 0) - seen.size;
   const squares = inside.reduce((s, r) => s + r.weight ** 2, 0);
@@ -136,6 +145,9 @@ export const surveyProportion = (
     unweighted: inside.reduce((s, r) => s + r.value, 0) / n,
     se,
     df,
+    singletonStrata,
+    /** Why an interval is missing; `null` where none is. */
+    reason: withoutInterval(df, seen, proportion),
     deff: defined(variance / ((spread / n) * (1 - n / sumWeights))),
     deffWithReplacement: defined(variance / (spread / n)),
     kishDeff: (n * squares) / sumWeights ** 2,
@@ -144,6 +156,15 @@ export const surveyProportion = (
     logitT: interval(onLogit(-1), onLogit(1)),
     beta: kornGraubard(proportion, variance, n, t, half),
   };
+};
+
+const withoutInterval = (df: number, clusters: ReadonlyMap<string, number>, proportion: number): string | null => {
+  if (df < 1)
+    return noFreedom(
+      [...clusters.values()].reduce((a, b) => a + b, 0),
+      clusters.size,
+    );
+  return proportion > 0 && proportion < 1 ? null : `all values are ${proportion}: the sample shows no variance`;
 };
 
 const clustersPerStratum = (rows: readonly SurveyRow[]): Map<string, number> => {

@@ -29,3 +29,6 @@ export const logSymmetric = (estimate: number, seLog: number, z: number): Interv
   estimate > 0 && Number.isFinite(seLog)
     ? interval(estimate * Math.exp(-z * seLog), estimate * Math.exp(z * seLog))
     : undefinedInterval;
+
+/** Upper normal quantile of a one-sided alpha: 0.025 gives 1.959964. RangeError outside (0, 1). */
+export const zUpper = (alpha: number): number => -qnorm(level01('alpha', alpha));

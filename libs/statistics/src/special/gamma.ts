@@ -48,7 +48,8 @@ export const stirlingError = (x: number): number =>
 
 /** x ln(x/m) + m − x without cancellation near x = m (Loader's deviance part). */
 export const devianceTerm = (x: number, m: number): number => {
-  if (Math.abs(x - m) > 0.1 * (x + m)) return x * Math.log(x / m) + m - x;
+  // Written so that a NaN or infinite mean takes this way out: the series below would never end on it.
+  if (!(Math.abs(x - m) < 0.1 * (x + m))) return x * Math.log(x / m) + m - x;
   const v = (x - m) / (x + m);
   let power = 2 * x * v;
   let sum = (x - m) * v;
