@@ -92,10 +92,10 @@ export const createProgram = (done: Done): Command => {
       )}`,
     );
   const json = (): Option => new Option('--json', say('以 JSON 输出', 'print JSON'));
-  const story = (command: Command): Command =>
+  const story = (command: Command, months: string): Command =>
     command
       .option('--seed <n>', say('随机种子;同一种子与终月得到同一日志', 'seed; the same seed and end give the same log'), '1')
-      .option('--months <n>', say('月数', 'how many months'), '24')
+      .option('--months <n>', say('月数', 'how many months'), months)
       .option('--until <YYYY-MM>', say('最后一个月(默认:上一个完整的月)', 'last month (default: the last full month)'));
 
   program
@@ -114,6 +114,7 @@ export const createProgram = (done: Done): Command => {
         say('虚构一个区的两年数据,启动服务并打印伤害率', 'make up two years of a district, serve it and print its rates'),
       )
       .option('--port <n>', say('端口(默认 7420,被占用时取下一个)', 'port (default 7420, the next free one when taken)')),
+    '24',
   )
     .option('--no-serve', say('打印后结束', 'end after printing'))
     .option('--once', say('同 --no-serve', 'same as --no-serve'))
@@ -233,14 +234,20 @@ export const createProgram = (done: Done): Command => {
   story(
     program
       .command('simulate')
-      .description(say('经真实接口上报一个虚构的区', 'report a made-up district through the real interface')),
+      .description(
+        say(
+          '经真实接口上报一个虚构的区:两个街镇、三年的伤害、隐患、事件、项目、调查与评估',
+          'report a made-up district through the real interface: two communities, three years of injuries, hazards, incidents, a programme, a survey, evaluations',
+        ),
+      ),
+    '36',
   )
     .addOption(json())
     .addHelpText(
       'after',
       examples(
         'vigil simulate',
-        'vigil simulate --seed 7 --months 36 --until 2026-03',
+        'vigil simulate --seed 7 --months 12 --until 2026-03',
         'VIGIL_DATA_DIR=/tmp/try vigil simulate --json',
       ),
     )

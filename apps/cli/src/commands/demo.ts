@@ -9,7 +9,7 @@ import { COMMUNITIES } from '../simulate/district';
 import { note, out, progress, table, untilSignal } from '../terminal';
 import { awaitPosition } from '../wait';
 import type { JsonOption, Run } from './context';
-import { send, storyOf, type StoryFlags } from './simulate';
+import { exitOf, send, storyOf, type StoryFlags } from './simulate';
 
 export interface DemoOptions extends StoryFlags, JsonOption {
   readonly port?: string;
@@ -20,15 +20,17 @@ export interface DemoOptions extends StoryFlags, JsonOption {
 
 const FOLDER = './.vigil-demo';
 const PORTS_TRIED = 20;
+/** The registers' routine is hundreds of single requests a year; half of one shows what there is. */
+const ROUTINE_MONTHS = 6;
 
-/** A made-up district in a data folder of its own: engine, server, two years of reports, the first rates, and where to look. */
+/** A made-up district in a data folder of its own: engine, server, two years of reports, half a year of its registers, the first rates, and where to look. */
 export const demo = async ({ port, serve, once, json, ...flags }: DemoOptions): Run => {
   const began = performance.now();
   const config = readSettings({
     VIGIL_DATA_DIR: process.env['VIGIL_DATA_DIR']?.trim() || FOLDER,
     ...(port !== undefined && { PORT: port }),
   });
-  const told = storyOf(flags, config);
+  const told = storyOf(flags, config, ROUTINE_MONTHS);
   const signalled = untilSignal();
   note(
     say(
@@ -63,24 +65,26 @@ export const demo = async ({ port, serve, once, json, ...flags }: DemoOptions): 
           accepted: pushed.accepted,
           duplicates: pushed.duplicates,
           rejected: pushed.rejected,
+          unexpected: pushed.unexpected,
           position: pushed.position ?? null,
           period,
           data: rates,
         }),
       );
     else {
-      out(say(`\n示范区伤害率,${period}(虚构数据)`, `\nInjury rates of the demo district, ${period} (made-up data)`));
+      out(say(`\n示例区伤害率,${period}(虚构数据)`, `\nInjury rates of the example district, ${period} (made-up data)`));
       out(await ratesTable(rates));
+      const foreseen = pushed.rejected > 0 && pushed.unexpected === 0;
       out(
         say(
-          `${count(pushed.accepted)} 条接受,${count(pushed.duplicates)} 条重复,${count(pushed.rejected)} 条拒绝;用时 ${seconds(began)} 秒`,
-          `${count(pushed.accepted)} accepted, ${count(pushed.duplicates)} duplicates, ${count(pushed.rejected)} rejected; ${seconds(began)} s in all`,
+          `${count(pushed.accepted)} 条接受,${count(pushed.duplicates)} 条重复,${count(pushed.rejected)} 条拒绝${foreseen ? '(故事中有错的记录)' : ''};用时 ${seconds(began)} 秒`,
+          `${count(pushed.accepted)} accepted, ${count(pushed.duplicates)} duplicates, ${count(pushed.rejected)} rejected${foreseen ? ' (bad records of the story)' : ''}; ${seconds(began)} s in all`,
         ),
       );
       out(addresses(running.url, period, told.last.slice(0, 7), serve && !once));
     }
     if (serve && !once) await Promise.race([stopped, running.failed]);
-    return pushed.rejected === 0 ? EXIT.done : EXIT.partly;
+    return exitOf(pushed);
   } catch (error) {
     if (interrupted) return EXIT.interrupted; // what failed then is the request that Ctrl-C cut off
     throw error;
@@ -111,9 +115,12 @@ const freePortFrom = async (port: number): Promise<number> => {
 
 /** Made-up records never enter a folder that holds others. */
 const refuseForeignFolder = async (client: Client, dataDir: string): Promise<void> => {
-  const { data } = await client.get<{ data: readonly { code: string }[] }>('/api/v1/communities?limit=10');
-  const ours = new Set<string>(COMMUNITIES.map(({ code }) => code));
-  const foreign = data.find(({ code }) => !ours.has(code));
+  const { data } = await client.get<{ data: readonly { code: string; name?: { zh?: string } }[] }>(
+    '/api/v1/communities?limit=10',
+  );
+  const ours = new Map<string, string>(COMMUNITIES.map(({ code, name }) => [code, name.zh]));
+  // A community of ours by another name: a demo of an earlier version, whose records this one's would contradict.
+  const foreign = data.find(({ code, name }) => !ours.has(code) || (name?.zh !== undefined && name.zh !== ours.get(code)));
   if (foreign)
     throw new Failure(
       EXIT.refused,
@@ -199,6 +206,7 @@ const addresses = (url: string, period: string, month: string, serving: boolean)
     say('命令行:', 'Or from another terminal:'),
     `  curl -s '${url}${example}'`,
     `  curl -s '${url}/api/v1/observations.csv?dimension=dx:INC-01&dimension=pe:${month}&dimension=ou:D-DEMO_CHILDREN&dimension=mechanism'`,
+    `  curl -s '${url}/api/v1/hazards?state=overdue'`,
     `  curl -s '${url}/api/v1/events?after=0&limit=5'`,
     `  VIGIL_URL=${url} ${self} query 'dimension=dx:INC-04&dimension=pe:LAST_12_MONTHS&dimension=ou:D-DEMO'`,
     '',

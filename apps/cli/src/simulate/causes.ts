@@ -112,7 +112,7 @@ export const CAUSES: Readonly<Record<Cause, CauseShape>> = {
     grave: 6,
   },
   '9': {
-    rates: [0.06, 0.1, 0.04, 0.03, 0.03, 0.04, 0.05],
+    rates: [0.15, 0.25, 0.1, 0.06, 0.06, 0.08, 0.1],
     men: [2.2, 1.3],
     months: [0.2, 0.2, 0.3, 0.6, 1.1, 2, 3, 2.6, 1, 0.5, 0.3, 0.2],
     days: WEEKEND,

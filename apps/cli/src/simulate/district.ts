@@ -4,9 +4,9 @@ export const DISTRICT = 'D-DEMO';
 export type Unit = 'S-01' | 'S-02';
 
 export const COMMUNITIES = [
-  { code: DISTRICT, name: { zh: '示范区', en: 'Demo District' }, type: 'district' },
-  { code: 'S-01', name: { zh: '梧桐街道', en: 'Wutong Subdistrict' }, type: 'street', parent: DISTRICT },
-  { code: 'S-02', name: { zh: '南港镇', en: 'Nangang Town' }, type: 'township', parent: DISTRICT },
+  { code: DISTRICT, name: { zh: '示例区', en: 'Example District' }, type: 'district' },
+  { code: 'S-01', name: { zh: '示例街道甲', en: 'Example Subdistrict A' }, type: 'street', parent: DISTRICT },
+  { code: 'S-02', name: { zh: '示例镇乙', en: 'Example Town B' }, type: 'township', parent: DISTRICT },
 ] as const;
 
 /** Persons in 2020, share added each year, and how many per 10,000 are in each five-year band 0–4 … 80–84, 85+ (men, women). */

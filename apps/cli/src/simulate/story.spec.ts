@@ -1,12 +1,20 @@
-import { injuryCommands, injuryRecord } from '@vigil/domain';
+import { caseFiles, incident, injuryCommands, injuryId, injuryRecord, type FileState } from '@vigil/domain';
 import { canonical, dayNumber, localDate, parseInstant } from '@vigil/vocabulary';
 import { population, UNIT_CODES } from './district';
+import type { Command } from './chapters/file';
+import { injuryIdOf } from './chapters/file';
+import { OVERDUE_CLASS_FILE } from './chapters/hazards';
+import { injuries } from './chapters/injuries';
+import { survey } from './chapters/survey';
 import { story, type CloudEvent, type Step } from './story';
+import { AWARENESS, FALL_PROGRAMME, LATE_BATCH, SILENT } from './truth';
 
-const OPTIONS = { seed: 1, months: 24, until: '2026-03' };
+const OPTIONS = { seed: 1, months: 36, until: '2026-03' };
 const told = story(OPTIONS);
 const eventsOf = (steps: readonly Step[]): CloudEvent[] => steps.flatMap((step) => (step.kind === 'events' ? step.events : []));
-const events = eventsOf(told.steps);
+const all = eventsOf(told.steps);
+const events = all.filter(({ id }) => !told.bad.has(id));
+const commands = told.steps.filter((step): step is Command => step.kind === 'command');
 const record = ({ data }: CloudEvent) => injuryRecord.parse({ ...data, feed: 'x' });
 const reports = events.filter(({ type }) => type.includes('.reported.'));
 const first = reports.filter(({ data }) => data['visit'] === 'first').map(record);
@@ -39,11 +47,22 @@ describe('the same seed and end tell the same story', () => {
     expect(next.some(({ id, data }) => !sent.has(id) && String(data['occurredAt']).startsWith('2026-03'))).toBe(true);
   });
 
+  test('the registers’ routine can be told of the last months only', () => {
+    const half = story({ ...OPTIONS, months: 4, routine: 1 });
+    const of = ({ steps }: typeof half): Set<string> =>
+      new Set(steps.flatMap((step) => (step.kind === 'command' ? [JSON.stringify(step)] : [])));
+    const whole = of(short);
+    expect([...of(half)].filter((command) => !whole.has(command))).toEqual([]);
+    expect(of(half).size).toBeLessThan(whole.size - 30);
+  });
+
   test('the log of a known seed', () =>
-    expect([told.events, told.first, told.last]).toMatchInlineSnapshot(`
+    expect([told.size, told.bad.size, commands.length, told.first, told.last]).toMatchInlineSnapshot(`
       [
-        15692,
-        "2024-04-01",
+        24280,
+        78,
+        1068,
+        "2023-04-01",
         "2026-03-31",
       ]
     `));
@@ -52,9 +71,9 @@ describe('the same seed and end tell the same story', () => {
 describe('what is sent is valid', () => {
   test('communities and populations come first, a year for every year of the story', () => {
     const kinds = told.steps.map(({ kind }) => kind);
-    expect(kinds.lastIndexOf('population')).toBeLessThan(kinds.indexOf('events'));
+    expect(kinds.lastIndexOf('population')).toBeLessThan(Math.min(kinds.indexOf('events'), kinds.indexOf('command')));
     expect(told.steps.flatMap((step) => (step.kind === 'population' ? [`${step.community} ${step.body.year}`] : []))).toEqual(
-      [2024, 2025, 2026].flatMap((year) => UNIT_CODES.map((unit) => `${unit} ${year}`)),
+      [2023, 2024, 2025, 2026].flatMap((year) => UNIT_CODES.map((unit) => `${unit} ${year}`)),
     );
   });
 
@@ -72,13 +91,16 @@ describe('what is sent is valid', () => {
   });
 
   test('an id is used once, and batches hold at most 500', () => {
-    expect(new Set(events.map(({ source, id }) => `${source} ${id}`)).size).toBe(events.length);
+    expect(new Set(all.map(({ source, id }) => `${source} ${id}`)).size).toBe(all.length);
     for (const step of told.steps) if (step.kind === 'events') expect(step.events.length).toBeLessThanOrEqual(500);
   });
 
   test('in the order in which things became known, nothing before it happened, nothing after the end', () => {
     const last = new Map<string, number>();
-    const faults = events.filter(({ source, time }) => {
+    const late = new Set(told.steps.flatMap((step) => (step.kind === 'events' && step.late ? step.events : [])));
+    const faults = events.filter((event) => {
+      const { source, time } = event;
+      if (late.has(event)) return localDate(time, 'Asia/Shanghai') > told.last;
       const at = parseInstant(time)!;
       const before = last.get(source) ?? 0;
       last.set(source, at);
@@ -91,6 +113,16 @@ describe('what is sent is valid', () => {
         : occurredAt && parseInstant(knownAt)! <= parseInstant(occurredAt)!,
     );
     expect(early).toEqual([]);
+  });
+
+  test('what the story calls bad is refused, and nothing else', () => {
+    const bad = all.filter(({ id }) => told.bad.has(id));
+    expect(bad.filter(({ data }) => injuryRecord.safeParse({ ...data, feed: 'x' }).success)).toEqual([]);
+    between(bad.length / reports.length, 0.002, 0.006);
+    const faults = new Set(bad.map(({ data }) => injuryRecord.safeParse({ ...data, feed: 'x' }).error!.issues[0]!.path[0]));
+    expect([...faults].sort()).toEqual(['age', 'community', 'occurredAt', 'severity']);
+    const subjects = new Set(reports.map(({ source, subject }) => `${source} ${subject}`));
+    between(share(bad, ({ source, subject }) => subjects.has(`${source} ${subject}`)), 0.5, 0.95); // prettier-ignore
   });
 
   test('a correction or retraction follows its report', () => {
@@ -203,6 +235,223 @@ describe('what is told could be true', () => {
         data['daysToDeath'] !== undefined ||
         (data['replaces'] as { daysToDeath?: number } | undefined)?.daysToDeath !== undefined,
     );
-    between(dead.length, 5, 60);
+    between(dead.length, 5, 90);
+  });
+});
+
+/** A file's state, read loosely. */
+type Plain = Readonly<Record<string, any>>; // eslint-disable-line @typescript-eslint/no-explicit-any -- eight registers' states
+
+/** The registers as their own deciders have it, after every command of the story. */
+const registers = (steps: readonly Step[]) => {
+  const files = new Map<string, { register: string; revision: number; state: FileState }>();
+  for (const step of steps) {
+    if (step.kind !== 'command' || step.register === 'injuries') continue;
+    const { register, id, path, revision, body } = step;
+    const file = caseFiles.find(({ plural }) => plural === register)!;
+    const filled: Record<string, string | number> = {};
+    const [type] = Object.entries(file.steps).find(([, { path: pattern }]) => {
+      const names = [...(pattern ?? '').matchAll(/\{(\w+)\}/g)].map(([, name]) => name!);
+      const found = new RegExp(`^${(pattern ?? '').replaceAll(/\{\w+\}/g, '([^/]+)')}$`).exec(path ?? '');
+      found?.slice(1).forEach((part, i) => (filled[names[i]!] = /^\d+$/.test(part) ? Number(part) : part));
+      return found && (pattern === undefined) === (path === undefined);
+    })!;
+    const before = files.get(`${register} ${id}`);
+    const data = file.steps[type]!.schema.parse({ ...body, ...filled });
+    const decided = file.decider.decide({ type, data }, before?.state ?? file.initialState);
+    if (!decided.ok) throw new Error(`${register} ${id} r${revision} ${type}: ${decided.problem.detail.en}`);
+    expect([id, revision]).toEqual([id, (before?.revision ?? -1) + decided.value.length]);
+    const state = decided.value.reduce((state, event) => file.decider.evolve(state, event), before?.state ?? file.initialState);
+    files.set(`${register} ${id}`, { register, revision, state });
+  }
+  return (register: string): Plain[] =>
+    [...files.values()].filter((one) => one.register === register).map(({ state }) => state as Plain);
+};
+
+describe('the registers', () => {
+  const at = registers(told.steps);
+  const count = (register: string, by: (state: Plain) => unknown): Record<string, number> => {
+    const tally: Record<string, number> = {};
+    for (const one of at(register)) tally[`${by(one)}`] = (tally[`${by(one)}`] ?? 0) + 1;
+    return tally;
+  };
+
+  test('of this seed', () => {
+    expect(count('organisations', ({ names }) => (names as unknown[]).length)).toEqual({ '1': 9, '2': 1 });
+    expect(count('places', ({ types }) => types[0]!['type'])).toMatchInlineSnapshot(`
+      {
+        "care-home": 2,
+        "construction-site": 2,
+        "enterprise": 1,
+        "rental-housing": 16,
+        "road-segment": 4,
+        "school": 2,
+        "water": 2,
+      }
+    `);
+    expect(count('inspections', ({ state }) => state)).toMatchInlineSnapshot(`
+      {
+        "completed": 36,
+      }
+    `);
+    expect(count('hazards', ({ state }) => state)).toMatchInlineSnapshot(`
+      {
+        "identified": 1,
+        "ordered": 1,
+        "rectified": 1,
+        "verified": 129,
+        "withdrawn": 3,
+      }
+    `);
+    expect(count('incidents', ({ report, state }) => `${report['kind']} ${state}`)).toMatchInlineSnapshot(`
+      {
+        "crash reported": 12,
+        "dispute escalated": 9,
+        "dispute settled": 34,
+        "fire reported": 26,
+        "fire retracted": 1,
+      }
+    `);
+    expect(count('evaluations', ({ period, state }) => `${period} ${state}`)).toMatchInlineSnapshot(`
+      {
+        "2023 closed": 1,
+        "2024 closed": 1,
+        "2025 open": 1,
+      }
+    `);
+  });
+
+  test.each(['2025-12', '2026-02', '2026-05'])('take every command; at the end of %s exactly one hazard is overdue', (until) => {
+    const ended = story({ seed: 3, months: 5, until });
+    const open = registers(ended.steps)('hazards').filter(
+      ({ state, deadline }) => ['ordered', 'reopened'].includes(state) && deadline !== undefined,
+    );
+    expect(open).toEqual([expect.objectContaining({ classFile: OVERDUE_CLASS_FILE, deadline: `${until}-12` })]);
+  });
+
+  test('some hazards are late, sent back, back again, supervised, withdrawn', () => {
+    const hazards = at('hazards');
+    const some = (holds: (state: Plain) => boolean): number => hazards.filter(holds).length;
+    expect(some(({ completedAt, originalDeadline }) => completedAt > originalDeadline)).toBeGreaterThan(20);
+    for (const field of ['extensions', 'rejections', 'reopenings', 'supervision'])
+      expect(some(({ [field]: value }) => value !== undefined)).toBeGreaterThan(2);
+    expect(some(({ state }) => state === 'withdrawn')).toBe(3);
+  });
+
+  test('a crash has two casualties, two reports of one linked, and all attached', () => {
+    const crashes = at('incidents').filter(({ report }) => report['kind'] === 'crash');
+    expect(crashes).toHaveLength(12);
+    for (const crash of crashes) {
+      expect(crash['report']['casualties']).toHaveLength(2);
+      expect(crash['injuries']).toHaveLength(3);
+    }
+    const known = new Set(reports.map(({ source, subject }) => injuryId(source.split('/').at(-1)!, subject)));
+    const attached = crashes.flatMap(({ injuries }) => (injuries as { injuryId: string }[]).map(({ injuryId: id }) => id));
+    expect(attached.filter((id) => !known.has(id))).toEqual([]);
+    const links = commands.filter(({ register }) => register === 'injuries');
+    expect(links).toHaveLength(12);
+    expect(links.every(({ id, body, revision }) => known.has(id) && known.has(body['other'] as string) && revision === 1)).toBe(
+      true,
+    );
+  });
+
+  test('ids are those that the server will make', () => {
+    expect(injuryIdOf('clinic-01', '1')).toBe(injuryId('clinic-01', '1'));
+    const named = commands.filter(({ register, path }) => register === 'incidents' && path === undefined);
+    expect(named.filter(({ id, body }) => incident.idOf!(body as never) !== id)).toEqual([]);
+  });
+
+  test('the programme is piloted and rolled out, the survey asked twice', () => {
+    const [programme] = at('interventions');
+    expect(programme).toMatchObject({
+      state: 'rolled-out',
+      design: { outcomes: ['INC-04'], units: ['S-01'], comparison: ['S-02'] },
+      starts: { 'S-01': '2025-01-01', 'S-02': '2026-01-01' },
+    });
+    const [survey] = at('surveys');
+    expect(survey).toMatchObject({ state: 'closed', waves: [{ received: 400 }, { received: 400 }] });
+  });
+});
+
+describe('what is true is in the records', () => {
+  const year = (y: number): string[] => Array.from({ length: 12 }, (_, m) => `${y}-${String(m + 1).padStart(2, '0')}`);
+  const old = (unit: (typeof UNIT_CODES)[number], y: number): number =>
+    population(unit, y).reduce((sum, { ageFrom, persons }) => sum + (ageFrom >= FALL_PROGRAMME.ageFrom ? persons : 0), 0);
+
+  /** First visits of five seeds in the year before the pilot begins and in the one after. */
+  const tally = () => ({ 'S-01': 0, 'S-02': 0, others: 0 });
+  const cases = { 2024: tally(), 2025: tally() };
+  const drownings = { summer: 0, winter: 0 };
+  beforeAll(() => {
+    for (let seed = 1; seed <= 5; seed++)
+      for (const y of [2024, 2025] as const)
+        for (const { event, bad } of injuries(seed, year(y), 2026)) {
+          const { type, data } = event;
+          if (bad || !type.includes('.reported.') || data['visit'] !== 'first') continue;
+          const age = data['age'] as { value: number; unit: string } | undefined;
+          const { code } = data['mechanism'] as { code: string };
+          const isOld = age?.unit === 'year' && age.value >= FALL_PROGRAMME.ageFrom;
+          cases[y][code === FALL_PROGRAMME.cause && isOld ? (data['community'] as 'S-01') : 'others']++;
+          const month = Number(String(data['occurredAt'] ?? data['knownAt']).slice(5, 7));
+          if (code === '9' && month >= 6 && month <= 8) drownings.summer++;
+          if (code === '9' && (month <= 2 || month === 12)) drownings.winter++;
+        }
+  });
+
+  test('the fall programme: 0.7 of the falls at 65 and over in the pilot, nothing else and nowhere else', () => {
+    const ratio = (unit: (typeof UNIT_CODES)[number]): number =>
+      cases[2025][unit] / old(unit, 2025) / (cases[2024][unit] / old(unit, 2024));
+    between(ratio('S-01'), FALL_PROGRAMME.rateRatio - 0.05, FALL_PROGRAMME.rateRatio + 0.05);
+    between(ratio('S-02'), 0.92, 1.08);
+    between(cases[2025].others / cases[2024].others, 0.98, 1.04);
+  });
+
+  test('drownings come in summer', () => {
+    expect(drownings.summer).toBeGreaterThan(40);
+    expect(drownings.summer).toBeGreaterThan(6 * drownings.winter);
+  });
+
+  test('whether it starts changes no other record', () => {
+    const with_ = injuries(5, ['2025-03'], 2026).map(({ event }) => JSON.stringify(event));
+    const without = new Set(injuries(5, ['2025-03'], 2027).map(({ event }) => JSON.stringify(event)));
+    expect(with_.filter((event) => !without.has(event))).toEqual([]);
+    expect(without.size).toBeGreaterThan(with_.length);
+  });
+
+  test('one feed falls silent', () => {
+    const last = (feed: string): string =>
+      events
+        .filter(({ source }) => source === `/feeds/${feed}`)
+        .at(-1)!
+        .time.slice(0, 7);
+    expect([last(SILENT.feed), last('clinic-01'), last('police-01')]).toEqual(['2025-12', '2026-03', '2026-03']);
+    expect(events.filter(({ source }) => source === `/feeds/${SILENT.feed}`).length).toBeGreaterThan(200);
+  });
+
+  test('a late batch changes the quarter before', () => {
+    const batches = told.steps.filter((step) => step.kind === 'events' && step.late);
+    expect(batches.length).toBeGreaterThanOrEqual(11);
+    const last = eventsOf(batches.slice(-1)).filter(({ data }) => data['visit'] === 'first');
+    expect(last.length).toBeGreaterThan(10);
+    expect(last.filter(({ data, source }) => data['community'] !== LATE_BATCH.unit || !source.endsWith(LATE_BATCH.feed))).toEqual(
+      [],
+    );
+    expect(last.every(({ data }) => String(data['knownAt']) > '2026-01-20')).toBe(true);
+    between(share(last, ({ data }) => String(data['occurredAt'] ?? '2025-12').startsWith('2025-12')), 0.85, 1.01); // prettier-ignore
+  });
+
+  test('awareness rises between the waves, most in the pilot', () => {
+    const known = (wave: 1 | 2, unit: 'S-01' | 'S-02'): number => {
+      const yes: boolean[] = [];
+      for (let seed = 1; seed <= 5; seed++)
+        for (const step of survey(seed, 2026))
+          if (step.path === `waves/${wave}/responses`)
+            for (const { stratum, answers } of step.body['responses'] as { stratum: string; answers: { K1: string } }[])
+              if (stratum === unit) yes.push(answers.K1 === 'yes');
+      expect(yes).toHaveLength(1_000);
+      return share(yes, (one) => one);
+    };
+    for (const wave of [1, 2] as const)
+      for (const unit of UNIT_CODES) between(known(wave, unit), AWARENESS[wave][unit] - 0.05, AWARENESS[wave][unit] + 0.05);
   });
 });
