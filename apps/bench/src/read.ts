@@ -1,9 +1,5 @@
 import { START, type EventLog } from '@vigil/event-log';
-import {
-  postgreSQLEventStoreConsumer,
-  readLastMessageGlobalPosition,
-  readMessagesBatch,
-} from '@event-driven-io/emmett-postgresql';
+import { readMessagesBatch } from '@event-driven-io/emmett-postgresql';
 import { dumbo } from '@event-driven-io/dumbo';
 import { randomUUID } from 'node:crypto';
 import { besideEmmett, request, theirEvents, type Peers } from './append';
@@ -71,27 +67,7 @@ const followOurs = async ({ log }: Peers, seen: (n: number) => void): Promise<()
   };
 };
 
-const followTheirs = async ({ emmettUrl }: Peers, seen: (n: number) => void): Promise<() => Promise<unknown>> => {
-  const pool = dumbo({ connectionString: emmettUrl });
-  const { currentGlobalPosition } = await readLastMessageGlobalPosition(pool.execute);
-  await pool.close();
-  const consumer = postgreSQLEventStoreConsumer({ connectionString: emmettUrl, pulling: { batchSize: PAGE } });
-  const met = new Set<bigint>();
-  consumer.reactor({
-    processorId: `bench-${randomUUID()}`,
-    startFrom: { lastCheckpoint: currentGlobalPosition },
-    eachMessage: ({ metadata: { globalPosition } }: { metadata: { globalPosition: bigint } }) => {
-      if (globalPosition > currentGlobalPosition! && !met.has(globalPosition)) seen(1);
-      met.add(globalPosition);
-    },
-  } as never);
-  const running = consumer.start();
-  running.catch(() => undefined);
-  await new Promise((resolve) => setTimeout(resolve, 1_000));
-  return () => consumer.close();
-};
-
-/** Reading back and following, beside emmett on the same server. */
+/** Reading back, beside emmett on the same server, and following. */
 export const benchRead = (rounds: number): Promise<Figure[]> =>
   besideEmmett(async (peers) => {
     const { log, emmett, emmettUrl } = peers;
@@ -128,14 +104,6 @@ export const benchRead = (rounds: number): Promise<Figure[]> =>
       value: `${whole(mine.seen)} of ${whole(mine.written)} delivered`,
       aim: 'all',
       met: mine.seen === mine.written,
-    });
-    const their = await delivered(
-      () => emmett.appendToStream(`injury-${randomUUID()}`, theirEvents()),
-      (seen) => followTheirs(peers, seen),
-    );
-    figures.push({
-      what: `catch-up subscription beside ${WRITERS} writers: emmett`,
-      value: `${whole(their.seen)} of ${whole(their.written)} delivered`,
     });
     return figures;
   });

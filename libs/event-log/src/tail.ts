@@ -37,7 +37,7 @@ export const createTail = (options: TailOptions) => {
 };
 
 // Not a closure of createTail: each generator function has a hidden class of its own, which holds what it closes over
-// until a full collection. A simulation, which makes thousands a second, spent a third of its time on that.
+// until a full collection. A simulation, which makes thousands a second, spent half of its time on that.
 async function* follow(tail: Tail, { after, pageSize = 1000, signal }: Subscription): AsyncGenerator<RecordedEvent[], void> {
   let at = after;
   let awake = true;

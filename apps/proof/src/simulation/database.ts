@@ -383,8 +383,11 @@ export class Database {
 
   skip(projection: string, skip: Skip): void {
     const rows = this.rows(projection);
-    rows.parked = rows.parked.filter((each) => each.position !== skip.position);
+    const parked = rows.parked.filter((each) => each.position !== skip.position);
+    if (parked.length === rows.parked.length && rows.position >= skip.position) return;
+    rows.parked = parked;
     if (!rows.skips.some((each) => each.position === skip.position)) rows.skips.push(skip);
+    this.simulation.note?.(`database: ${projection} passes over ${skip.position}`);
     this.flush();
   }
 

@@ -311,7 +311,8 @@ describe('ending', () => {
       await refusal(file('id,id\n'));
     }
     // The last ones may still be closing.
-    for (let waited = 0; handles() > before + 2 && waited < 4_000; waited += 50) await new Promise((done) => setTimeout(done, 50));
+    for (let waited = 0; handles() > before + 2 && waited < 4_000; waited += 50)
+      await new Promise((done) => setTimeout(done, 50));
     expect(handles()).toBeLessThanOrEqual(before + 2);
   });
 });

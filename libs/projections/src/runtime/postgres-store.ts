@@ -98,7 +98,12 @@ export const createPostgresStore = ({ sql }: { readonly sql: SqlClient }): Postg
       })),
     skip: async (projection, at, reason, by) => {
       await sql.begin(async (tx) => {
-        await tx`DELETE FROM read.parked WHERE projection = ${projection} AND position = ${at.toString()}`;
+        // Locked in the order that `settle` locks: what was done meanwhile isn't said to be passed over.
+        const [row] = await tx<
+          { position: string }[]
+        >`SELECT position FROM read.checkpoints WHERE projection = ${projection} FOR UPDATE`;
+        const parked = await tx`DELETE FROM read.parked WHERE projection = ${projection} AND position = ${at.toString()}`;
+        if (parked.count === 0 && row && position(row.position) >= at) return;
         await tx`
           INSERT INTO read.skips (projection, position, reason, decided_by) VALUES (${projection}, ${at.toString()}, ${reason}, ${by})
           ON CONFLICT DO NOTHING`;

@@ -66,7 +66,7 @@ export interface ProjectionStore<Tx> {
   note(projection: string, problem: Problem | undefined): Promise<void>;
 
   skips(projection: string): Promise<Skip[]>;
-  /** Decides that an event is passed over; a parked one is parked no more. */
+  /** Decides that an event is passed over; a parked one is parked no more. Nothing is decided of one that was done meanwhile. */
   skip(projection: string, position: Position, reason: string, by: string): Promise<void>;
 
   /** By position. */
