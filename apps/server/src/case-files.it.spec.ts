@@ -1,5 +1,7 @@
 import { connect, createLogger, readConfig } from '@vigil/platform';
 import { freshDatabase, type FreshDatabase } from '@vigil/testing';
+import { fingerprint } from '@vigil/vocabulary';
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,7 +25,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-type Json = Record<string, any>; // eslint-disable-line @typescript-eslint/no-explicit-any
+type Json = Record<string, any>; // eslint-disable-line @typescript-eslint/no-explicit-any -- answers of any shape; what is read of them is asserted
 const send = async (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) => {
   const response = await fetch(`${server.url}/api/v1${path}`, {
     method,
@@ -672,4 +674,17 @@ describe('a programme from its pilot to its evaluation', () => {
       overdue: 0,
     });
   });
+});
+
+// The last one: the read model halts at the event, as it should.
+it('a file that a newer version of the program wrote to is neither shown nor changed, and the answer says so', async () => {
+  const { id } = (await send('POST', '/hazards', hazard())).json as { id: string };
+  const data = '{"of":"tomorrow"}';
+  const event = { id: randomUUID(), type: 'HazardClassified', version: 99, data, metadata: '{}', fingerprint: fingerprint(data) };
+  await server.engine.log.append({ stream: `hazard-${id}`, expected: 0, events: [event] });
+  const newer = { status: 503, json: { code: 'newer-event' } };
+  expect(await get(`/hazards/${id}`)).toMatchObject(newer);
+  expect(await get(`/hazards/${id}/timeline`)).toMatchObject(newer);
+  const change = { responsible: '房东', deadline: '2026-03-16' };
+  expect(await send('POST', `/hazards/${id}/rectification-orders`, change, { 'if-match': '"r1"' })).toMatchObject(newer);
 });

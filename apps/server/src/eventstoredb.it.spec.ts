@@ -10,7 +10,7 @@ import { bindLog } from './log-identity';
 
 jest.setTimeout(60_000);
 
-type Json = Record<string, any>; // eslint-disable-line @typescript-eslint/no-explicit-any
+type Json = Record<string, any>; // eslint-disable-line @typescript-eslint/no-explicit-any -- answers of any shape; what is read of them is asserted
 
 let database: FreshDatabase;
 let folder: string;

@@ -1,4 +1,5 @@
 import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import { UnreadableEvent } from '@vigil/domain';
 import { LogOverloaded, LogUnavailable, NotOffered } from '@vigil/event-log';
 import { PlatformError, type Logger } from '@vigil/platform';
 import type { Text } from '@vigil/vocabulary';
@@ -42,6 +43,16 @@ export const problemFrom = (error: unknown): HttpProblem => {
         en: 'the log cannot be reached and it is not known whether this was written; try again with the same Idempotency-Key',
       },
       2,
+      error,
+    );
+  if (error instanceof UnreadableEvent)
+    return unavailable(
+      'newer-event',
+      {
+        zh: '该对象含有较新版本程序写入的事件,本版本读不懂,故不显示也不更改;请升级本程序',
+        en: 'a newer version of the program wrote to this record; this one cannot read it, so it neither shows nor changes it: upgrade this program',
+      },
+      60,
       error,
     );
   if (error instanceof NotOffered)

@@ -8,5 +8,5 @@ export type { EventStoreLogOptions } from './eventstore-log';
  * @throws RangeError when the connection string can't be read
  */
 export const createEventStoreLog = (options: EventStoreLogOptions): EventLog =>
-  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- `import()` of our files wants `.js`, which jest and swc-node don't find
   (require('./eventstore-log') as typeof import('./eventstore-log')).createEventStoreLog(options);
