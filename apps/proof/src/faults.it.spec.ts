@@ -227,7 +227,7 @@ describe('the link to PostgreSQL', () => {
       },
       30_000,
       async () => [
-        projector.child.exitCode,
+        projector.child.exitCode === null ? 'the projector runs' : await projector.ended,
         await sql`SELECT * FROM read.checkpoints`,
         await sql`
         SELECT pid, application_name, state, pg_blocking_pids(pid)::text AS blocked, left(query, 80) AS query, (now() - query_start)::text AS age

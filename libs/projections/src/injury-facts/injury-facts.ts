@@ -144,7 +144,9 @@ export const injuryFactsProjector = ({ log, timeZone }: InjuryFactsOptions): Rea
           return rowOf(fact, idOf(event), at, at, fact.eligible);
         });
         // PostgreSQL inserts this chunk while the next one is folded here.
-        sent.push(insert(tx, rows));
+        const sending = insert(tx, rows);
+        sending.catch(() => undefined); // told below; until then a lost connection must not pass for an unhandled rejection
+        sent.push(sending);
         await nextTurn();
       }
       if (units.size > 0) sent.push(insertUnits(tx, units));
