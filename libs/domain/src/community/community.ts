@@ -84,6 +84,10 @@ export const EXPOSURE_KINDS = [
   'enterprises',
   'rental-units',
   'worked-hours',
+  'site-workers',
+  'enterprises-at-standard',
+  'dwellings-eligible',
+  'dwellings-adapted',
 ] as const;
 const exposure = z.strictObject({
   year,

@@ -4,8 +4,8 @@ import { caseFile, isBefore, NONE, notAmong, problem, SAME, step, type FileState
 import { bilingual, codeName, plainDate, text } from '../fields';
 import { programmeDomain } from '../programme';
 
-/** 知 / 信 / 行 / 满意度. */
-export const QUESTION_KINDS = ['knowledge', 'belief', 'behaviour', 'satisfaction'] as const;
+/** 知晓 / 知 / 信 / 行 / 满意度. */
+export const QUESTION_KINDS = ['awareness', 'knowledge', 'belief', 'behaviour', 'satisfaction'] as const;
 /** Responses of one event. */
 export const MOST_RESPONSES = 500;
 
@@ -348,6 +348,7 @@ export const survey = caseFile<SurveyState>({
     const last = lastOf(state);
     return {
       community: state.design?.communities.length === 1 ? state.design.communities[0] : undefined,
+      communities: state.design?.communities,
       kind: state.design?.domain,
       day: last?.opensOn,
       due: state.state === 'open' ? last?.closesOn : undefined,

@@ -50,7 +50,8 @@ const levelOf = (tree: CommunityTree, code: string): number => {
   return level;
 };
 
-const target = (tree: CommunityTree, ou: string, codes: readonly string[]): OuTarget => {
+/** A row's place made of some communities and all below them. */
+export const targetOf = (tree: CommunityTree, ou: string, codes: readonly string[]): OuTarget => {
   const members = new Set(codes.flatMap((code) => tree.within(code)));
   const tops = [...new Set(codes)].filter((code) => {
     const parent = tree.byCode.get(code)?.parent;
@@ -98,7 +99,7 @@ export const ouTargets = (
   };
   const codes = items === 'all' ? all : [...new Set(items.flatMap(codesOf))];
   if (problems.length > 0) return { targets: [], problems };
-  if (isDimension) return { targets: codes.map((code) => target(tree, code, [code])), problems };
+  if (isDimension) return { targets: codes.map((code) => targetOf(tree, code, [code])), problems };
   const label = items === 'all' ? 'ALL' : codes.join(';');
-  return { targets: [target(tree, label, codes)], problems };
+  return { targets: [targetOf(tree, label, codes)], problems };
 };

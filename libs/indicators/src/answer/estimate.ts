@@ -1,49 +1,24 @@
 import {
+  chapman,
   designTotal,
   dobson,
+  kaplanMeier,
   poissonByar,
   poissonByRule,
   scaleInterval,
   standardisedRate,
+  surveyProportion,
+  survivalQuantile,
   wilson,
+  type SurveyRow,
   type UnitTotal,
 } from '@vigil/statistics';
-
-/** What a row's cell holds: injuries in all, and by band and by primary unit where the method needs them. */
-export interface Tally {
-  n: number;
-  weight: number;
-  /** Standard bands × plain or weighted count; one band when not standardised. */
-  readonly bands: Map<number, number>;
-  /** `stratum unit` → per band weighted count. */
-  readonly units: Map<string, { readonly stratum: string; readonly unit: string; readonly bands: Map<number, number> }>;
-  /** Weight outside any sample: known without sampling error. */
-  certain: Map<number, number>;
-}
-
-export const emptyTally = (): Tally => ({ n: 0, weight: 0, bands: new Map(), units: new Map(), certain: new Map() });
-
-const add = (map: Map<number, number>, band: number, amount: number): void => void map.set(band, (map.get(band) ?? 0) + amount);
-
-/** Adds an elementary count to a cell, in the given standard band. */
-export const tally = (
-  cell: Tally,
-  count: { n: number; weight: number; stratum: string | null; unit: string | null },
-  band: number,
-): void => {
-  cell.n += count.n;
-  cell.weight += count.weight;
-  add(cell.bands, band, count.weight);
-  if (count.stratum === null || count.unit === null) return add(cell.certain, band, count.weight);
-  const key = `${count.stratum} ${count.unit}`;
-  let unit = cell.units.get(key);
-  if (!unit) cell.units.set(key, (unit = { stratum: count.stratum, unit: count.unit, bands: new Map() }));
-  add(unit.bands, band, count.weight);
-};
+import type { Tally } from './tally';
 
 /** A value with its interval, in the row's unit. */
 export interface Estimate {
-  readonly value: number;
+  /** Null where the data have none, such as a median that isn't reached. */
+  readonly value: number | null;
   readonly low: number | null;
   readonly high: number | null;
   readonly method: string;
@@ -137,5 +112,79 @@ export const sampleShare = (
     high: upper === null ? null : multiplier * Math.min(1, p + upper),
     method: 'taylor-linearised-t',
     cv: se === null || p === 0 ? null : se / p,
+  };
+};
+
+/** An amount per person-year, such as years of life lost: Dobson's interval on the weighted Poisson sum. */
+export const amountRate = (cell: Tally, personYears: number, multiplier: number, level: number): Estimate => {
+  const sum = { estimate: cell.amount, variance: cell.squares, count: cell.n };
+  const { lower, upper } = scaleInterval(dobson(sum, level, poissonByar), multiplier / personYears);
+  return { value: (multiplier * cell.amount) / personYears, low: lower, high: upper, method: 'dobson-weighted-poisson' };
+};
+
+/** Observed over expected. */
+export const standardisedCountRatio = (observed: number, expected: number, multiplier: number, level: number): Estimate => {
+  const { method, ...limits } = poissonByRule(observed, level);
+  const { lower, upper } = scaleInterval(limits, multiplier / expected);
+  return {
+    value: (multiplier * observed) / expected,
+    low: lower,
+    high: upper,
+    method: method === 'exact' ? 'exact-poisson' : 'byar',
+  };
+};
+
+/** Median of the cell's durations, days; null where fewer than half have ended by the longest time. */
+export const medianDuration = (cell: Tally, level: number): Estimate & { readonly ended: number } => {
+  const times: number[] = [];
+  const observed: boolean[] = [];
+  let ended = 0;
+  for (const { days, ended: over, n } of cell.durations) {
+    if (over) ended += n;
+    for (let i = 0; i < n; i++) {
+      times.push(days);
+      observed.push(over);
+    }
+  }
+  const { quantile, lower, upper } = survivalQuantile(kaplanMeier(times, observed), 0.5, level, 'log-log');
+  return { value: quantile, low: lower, high: upper, method: 'kaplan-meier-log-log', ended };
+};
+
+/** Share of correct answers over a design: `rows` hold every response of the waves, `inside` tells those of the cell. */
+export const surveyShare = (
+  rows: readonly SurveyRow[],
+  inside: (row: SurveyRow, index: number) => boolean,
+  multiplier: number,
+  level: number,
+): Estimate & { readonly deff: number | null; readonly nEff: number | null } => {
+  const { n, proportion, logitT, deffWithReplacement: deff } = surveyProportion(rows, level, inside);
+  const { lower, upper } = scaleInterval(logitT, multiplier);
+  return {
+    value: multiplier * proportion,
+    low: lower,
+    high: upper,
+    method: 'taylor-logit-t',
+    deff,
+    nEff: deff ? n / deff : null,
+  };
+};
+
+/** Share of all cases that neither of two lists holds; undefined where they have no case in common to judge by. */
+export const unreported = (
+  first: number,
+  second: number,
+  both: number,
+  multiplier: number,
+  level: number,
+): Estimate | undefined => {
+  const found = chapman(first, second, both, level);
+  if (!found.ok || !(found.value.total > 0)) return undefined;
+  const { distinct, total, lognormal } = found.value;
+  const missed = (all: number | null): number | null => (all === null ? null : multiplier * (1 - distinct / all));
+  return {
+    value: multiplier * (1 - distinct / total),
+    low: missed(lognormal.lower),
+    high: missed(lognormal.upper),
+    method: 'chapman-lognormal',
   };
 };

@@ -19,10 +19,18 @@ export interface PeopleFilter {
   readonly residencies?: readonly string[];
 }
 
+/** A year's figure that nobody recorded, taken from the years around it. */
+export interface Estimated {
+  readonly community: string;
+  readonly year: number;
+  readonly how: 'interpolated' | 'extrapolated';
+}
+
 export interface PersonYears {
   readonly value: number;
   /** Communities that have neither a population of their own for a year nor one below them. */
   readonly missing: readonly string[];
+  readonly estimated: readonly Estimated[];
 }
 
 /** Why there is no figure. */
@@ -32,19 +40,29 @@ export interface NoPersonYears {
   readonly year: number;
 }
 
-type Answer = { readonly ok: true; readonly value: PersonYears } | { readonly ok: false; readonly why: NoPersonYears };
+export type PersonYearsAnswer =
+  | { readonly ok: true; readonly value: PersonYears }
+  | { readonly ok: false; readonly why: NoPersonYears };
+type Answer = PersonYearsAnswer;
+
+/** So many years past the last one known its figure still stands in; nothing is carried backwards. */
+export const CARRIED_YEARS = 3;
+/** No gap between two known years wider than this is bridged. */
+export const BRIDGED_YEARS = 10;
 
 /**
  * Person-years: each calendar year's mid-year population times the share of the year that the period takes.
- * A community's own population stands for all below it; where it has none, its children's are added up.
+ * A community's own population stands for all below it; where it has none, its children's are added up. A year without a figure lies
+ * on the line between its neighbours, or takes the last one's, and says so.
  */
 export const personYearsOf = (tree: CommunityTree, rows: readonly PopulationRow[]) => {
-  const cells = new Map<string, PopulationRow[]>();
+  const cells = new Map<string, Map<number, PopulationRow[]>>();
   for (const row of rows) {
-    const key = `${row.year} ${row.community}`;
-    const list = cells.get(key);
+    let years = cells.get(row.community);
+    if (!years) cells.set(row.community, (years = new Map()));
+    const list = years.get(row.year);
     if (list) list.push(row);
-    else cells.set(key, [row]);
+    else years.set(row.year, [row]);
   }
   const memo = new Map<string, Answer>();
 
@@ -73,35 +91,64 @@ export const personYearsOf = (tree: CommunityTree, rows: readonly PopulationRow[
       value += cell.persons;
     }
     return met
-      ? { ok: true, value: { value, missing: [] } }
+      ? { ok: true, value: { value, missing: [], estimated: [] } }
       : { ok: false, why: { reason: 'missing-denominator', community, year } };
+  };
+
+  /** From the years around it; undefined where there are none near enough. */
+  const estimate = (
+    years: ReadonlyMap<number, readonly PopulationRow[]>,
+    filter: PeopleFilter,
+    community: string,
+    year: number,
+  ): Answer | undefined => {
+    const known = [...years.keys()];
+    const before = Math.max(...known.filter((each) => each < year));
+    const after = Math.min(...known.filter((each) => each > year));
+    const said = (value: number, how: Estimated['how']): Answer => ({
+      ok: true,
+      value: { value, missing: [], estimated: [{ community, year, how }] },
+    });
+    if (after - before <= BRIDGED_YEARS) {
+      const [first, last] = [own(years.get(before)!, filter, community, year), own(years.get(after)!, filter, community, year)];
+      if (!first.ok) return first;
+      if (!last.ok) return last;
+      const share = (year - before) / (after - before);
+      return said(first.value.value * (1 - share) + last.value.value * share, 'interpolated');
+    }
+    if (year - before > CARRIED_YEARS) return undefined;
+    const last = own(years.get(before)!, filter, community, year);
+    return last.ok ? said(last.value.value, 'extrapolated') : last;
+  };
+
+  const sumOfChildren = (community: string, year: number, filter: PeopleFilter, key: string): Answer => {
+    const children = tree.children(community).map((child) => persons(child, year, filter, key));
+    const clash = children.find((child) => !child.ok && child.why.reason !== 'missing-denominator');
+    if (clash) return clash;
+    const known = children.flatMap((child) => (child.ok ? [child.value] : []));
+    if (known.length === 0) return { ok: false, why: { reason: 'missing-denominator', community, year } };
+    return {
+      ok: true,
+      value: {
+        value: known.reduce((sum, child) => sum + child.value, 0),
+        missing: [
+          ...known.flatMap((child) => child.missing),
+          ...children.flatMap((child) => (child.ok ? [] : [child.why.community])),
+        ],
+        estimated: known.flatMap((child) => child.estimated),
+      },
+    };
   };
 
   const persons = (community: string, year: number, filter: PeopleFilter, key: string): Answer => {
     const at = `${community} ${year} ${key}`;
     const before = memo.get(at);
     if (before) return before;
-    const list = cells.get(`${year} ${community}`);
-    let answer: Answer;
-    if (list) answer = own(list, filter, community, year);
-    else {
-      const children = tree.children(community).map((child) => persons(child, year, filter, key));
-      const clash = children.find((child) => !child.ok && child.why.reason !== 'missing-denominator');
-      const known = children.flatMap((child) => (child.ok ? [child.value] : []));
-      if (clash) answer = clash;
-      else if (known.length === 0) answer = { ok: false, why: { reason: 'missing-denominator', community, year } };
-      else
-        answer = {
-          ok: true,
-          value: {
-            value: known.reduce((sum, child) => sum + child.value, 0),
-            missing: [
-              ...known.flatMap((child) => child.missing),
-              ...children.flatMap((child) => (child.ok ? [] : [child.why.community])),
-            ],
-          },
-        };
-    }
+    const years = cells.get(community);
+    const list = years?.get(year);
+    const answer = list
+      ? own(list, filter, community, year)
+      : ((years && estimate(years, filter, community, year)) ?? sumOfChildren(community, year, filter, key));
     memo.set(at, answer);
     return answer;
   };
@@ -110,6 +157,7 @@ export const personYearsOf = (tree: CommunityTree, rows: readonly PopulationRow[
     const key = JSON.stringify([filter.sexes, filter.ages?.map(({ id }) => id), filter.residencies]);
     let value = 0;
     const missing = new Set<string>();
+    const estimated = new Map<string, Estimated>();
     let none: NoPersonYears | undefined;
     let met = false;
     for (const { year, share } of yearShares(period)) {
@@ -124,12 +172,13 @@ export const personYearsOf = (tree: CommunityTree, rows: readonly PopulationRow[
         met = true;
         value += answer.value.value * share;
         for (const code of answer.value.missing) missing.add(code);
+        for (const each of answer.value.estimated) estimated.set(`${each.community} ${each.year}`, each);
       }
       // A year without any population can't be left out of a longer period: the rate would come out too high.
       if (target.tops.every((community) => !persons(community, year, filter, key).ok)) return { ok: false, why: none! };
     }
     return met
-      ? { ok: true, value: { value, missing: [...missing] } }
+      ? { ok: true, value: { value, missing: [...missing], estimated: [...estimated.values()] } }
       : {
           ok: false,
           why: none ?? {
@@ -140,3 +189,4 @@ export const personYearsOf = (tree: CommunityTree, rows: readonly PopulationRow[
         };
   };
 };
+export type PersonYearsOf = ReturnType<typeof personYearsOf>;

@@ -27,6 +27,9 @@ export interface ObservationRow extends Readonly<Partial<Record<DimensionName, s
   /** Records behind a weighted `num`. */
   readonly n?: number | null;
   readonly ci: ConfidenceInterval | null;
+  /** Of a survey: design effect and effective sample size; null where the sample gives none. */
+  readonly deff?: number | null;
+  readonly nEff?: number | null;
   readonly status: ObservationStatus;
   readonly conf: Confidentiality;
   /** Why there is no value, or why it is doubtful: `missing-denominator`, `too-few-events`, … */
@@ -57,8 +60,19 @@ export interface ObservationMeta {
   readonly query: string;
   /** The columns between `ou` and `value`, in the order asked. */
   readonly dimensions: readonly DimensionName[];
-  /** With `explain=true`: the statements that counted the injuries, with placeholders for values. */
-  readonly explain?: readonly { readonly dx: string; readonly statement: string }[];
+  /** With `explain=true`: what was counted for each part, and how. */
+  readonly explain?: readonly Explanation[];
+}
+
+/** One part of an indicator as it was counted. `statement` has placeholders for values. */
+export interface Explanation {
+  readonly dx: string;
+  readonly part: 'numerator' | 'denominator' | 'list';
+  readonly statement: string;
+  readonly periods: readonly string[];
+  readonly communities: readonly string[];
+  /** Rows of the fact behind all cells together. */
+  readonly events: number;
 }
 
 export interface ObservationAnswer {

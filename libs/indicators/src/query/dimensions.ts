@@ -2,14 +2,40 @@
  * The dimensions of an observation besides dx, pe and ou, and the items each takes. Queries and indicator definitions share
  * this one grammar, so that a filter reads the same in both.
  */
+import { ACTIVITY_KINDS, CASUALTY_ROLES, INCIDENT_KINDS, PLACE_TYPES, PROGRAMME_DOMAINS, SETTINGS } from '@vigil/domain';
 import { AXES, AXIS_NAMES, isAxisName, isCanonical, isRefusal, nearest, parseAge, UNKNOWN, UNMAPPED } from '@vigil/vocabulary';
-import { ageRange, type AgeRange, type AxisName, type Problem, type Result } from '@vigil/vocabulary';
+import { ageRange, type AgeRange, type AxisName, type Problem, type Result, type Text } from '@vigil/vocabulary';
 
-export type DimensionName = AxisName | 'age' | 'feed';
+/** The words of the programme's own records, in the order they are told; `codes` absent: whatever was recorded. */
+const PROGRAMME = {
+  domain: { label: { zh: '安全促进领域', en: 'programme domain' }, codes: PROGRAMME_DOMAINS },
+  level: { label: { zh: '隐患级别', en: 'hazard level' }, codes: ['general', 'major', 'critical', UNKNOWN] },
+  incident: { label: { zh: '事件类别', en: 'kind of incident' }, codes: INCIDENT_KINDS },
+  role: { label: { zh: '伤亡者身份', en: 'role of the casualty' }, codes: CASUALTY_ROLES },
+  placeType: { label: { zh: '场所类型', en: 'type of place' }, codes: PLACE_TYPES },
+  activityKind: { label: { zh: '活动类别', en: 'kind of activity' }, codes: ACTIVITY_KINDS },
+  setting: { label: { zh: '五进场所', en: 'setting entered' }, codes: SETTINGS },
+  group: { label: { zh: '人群', en: 'population group' }, codes: undefined },
+  feed: { label: { zh: '数据源', en: 'feed' }, codes: undefined },
+} as const satisfies Readonly<Record<string, { readonly label: Text; readonly codes: readonly string[] | undefined }>>;
+type ProgrammeDimension = keyof typeof PROGRAMME;
 
-export const DIMENSION_NAMES: readonly DimensionName[] = ['sex', 'age', ...AXIS_NAMES.filter((name) => name !== 'sex'), 'feed'];
+export type DimensionName = AxisName | 'age' | ProgrammeDimension;
 
-export const isDimensionName = (name: string): name is DimensionName => name === 'age' || name === 'feed' || isAxisName(name);
+const isProgramme = (name: string): name is ProgrammeDimension => Object.hasOwn(PROGRAMME, name);
+
+export const DIMENSION_NAMES: readonly DimensionName[] = [
+  'sex',
+  'age',
+  ...AXIS_NAMES.filter((name) => name !== 'sex'),
+  ...(Object.keys(PROGRAMME) as ProgrammeDimension[]),
+];
+
+export const isDimensionName = (name: string): name is DimensionName => name === 'age' || isProgramme(name) || isAxisName(name);
+
+/** The codes of a dimension in their order, with what can't be told last; undefined where any word may stand. */
+export const codesOf = (name: Exclude<DimensionName, 'age'>): readonly string[] | undefined =>
+  isProgramme(name) ? PROGRAMME[name].codes : [...AXES[name].codes.map(({ code }) => code), UNMAPPED];
 
 /** `items` distinct, in the order named; `'all'` when none was. For age, `items` are ids of `ages` (`65+`), and `unknown` when asked for. */
 export interface Dimension {
@@ -50,13 +76,14 @@ const parseCodes = (name: Exclude<DimensionName, 'age'>, items: readonly string[
 
 const checkCode = (name: Exclude<DimensionName, 'age'>, item: string, pointer: string): Problem | undefined => {
   const value = quoted(item);
-  if (name === 'feed') {
-    if (CODE.test(item)) return undefined;
-    const detail = { zh: `“${value}”不是数据源代码`, en: `"${value}" is not the code of a feed` };
+  const codes = codesOf(name);
+  const label: Text = isProgramme(name) ? PROGRAMME[name].label : AXES[name].label;
+  if (codes === undefined) {
+    if (name === 'feed' ? CODE.test(item) : item.length > 0 && item.length <= 64) return undefined;
+    const detail = { zh: `“${value}”不是${label.zh}代码`, en: `"${value}" is not the code of a ${label.en}` };
     return { code: 'invalid-code', detail, pointer, value };
   }
-  if (isCanonical(name, item) || item === UNMAPPED) return undefined;
-  const codes = [...AXES[name].codes.map(({ code }) => code), UNMAPPED];
+  if (isProgramme(name) ? codes.includes(item) : isCanonical(name, item) || item === UNMAPPED) return undefined;
   if (COMPARISON.test(item)) {
     const detail = {
       zh: `${name} 没有大小,不能用 ge: gt: le: lt:(仅 age 可用)`,
@@ -64,7 +91,7 @@ const checkCode = (name: Exclude<DimensionName, 'age'>, item: string, pointer: s
     };
     return { code: 'not-comparable', detail, pointer, value, allowed: codes.slice(0, MOST_ALLOWED) };
   }
-  const detail = { zh: `${AXES[name].label.zh}(${name})没有代码“${value}”`, en: `${name} has no code "${value}"` };
+  const detail = { zh: `${label.zh}(${name})没有代码“${value}”`, en: `${name} has no code "${value}"` };
   return { code: 'unknown-code', detail, pointer, value, ...offer(item, codes) };
 };
 

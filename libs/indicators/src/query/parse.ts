@@ -9,7 +9,7 @@ import { CODE, DIMENSION_NAMES, isDimensionName, offer, parseItems, quoted, type
 import type { AsOf, ObservationQuery, OuItem, Parsed } from './query';
 import { readSource, type Field, type SingleName } from './source';
 
-export const LIMITS = { dx: 50, pe: 1_000, ou: 1_000, items: 1_000, dimensions: 64, problems: 200 } as const;
+export const LIMITS = { dx: 100, pe: 1_000, ou: 1_000, items: 1_000, dimensions: 64, problems: 200 } as const;
 export const DEFAULT_STANDARD = 'WHO-2000';
 
 export interface QueryContext {
@@ -66,6 +66,11 @@ export const parseObservationQuery = (
   const asked = known.filter(({ code }) => dx.includes(code));
   const basis = options.basis ?? agreed('basis', 'occurrence', asked, problems);
   const standard = options.standard ?? agreed('standard', DEFAULT_STANDARD, asked, problems);
+
+  if (options.rolling && given('pe')?.role === 'filter' && pe.length > 1) {
+    const [zh, en] = ['滚动时期互相重叠,不能合并;请用 dimension=pe', 'rolling periods overlap and make no sum; use dimension=pe'];
+    problems.push(problem('overlapping-periods', '/rolling', zh, en, { value: `P${options.rolling.years}Y` }));
+  }
 
   if (problems.length > LIMITS.problems) {
     const [zh, en] = [`另有 ${problems.length - LIMITS.problems} 处错误`, `${problems.length - LIMITS.problems} more faults`];
@@ -263,7 +268,7 @@ const agreed = <K extends 'basis' | 'standard'>(
 
 // ── Options ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-type Options = Pick<ObservationQuery, 'asOf' | 'today' | 'level' | 'weighted' | 'explain' | 'minPosition' | 'bom'> &
+type Options = Pick<ObservationQuery, 'asOf' | 'today' | 'level' | 'weighted' | 'explain' | 'minPosition' | 'bom' | 'rolling'> &
   Partial<Pick<ObservationQuery, 'basis' | 'standard'>>;
 
 const parseOptions = (
@@ -332,19 +337,12 @@ const parseOptions = (
       '本版尚无小数抑制,不能给出可发布的结果',
       'this version hides no small numbers yet, so it gives no answer for release',
     );
-  if (
-    read(
-      'rolling',
-      (text) => (/^P[1-9]\d?Y$/.test(text) ? text : undefined),
-      'rolling 应为年数,如 P3Y',
-      'rolling is a number of years, such as P3Y',
-    ) !== undefined
-  )
-    later(
-      'rolling',
-      '本版尚无滚动时期;请用时期范围,如 pe:2023-01-01/2025-12-31',
-      'this version has no rolling periods yet; use a range such as pe:2023-01-01/2025-12-31',
-    );
+  const rolling = read(
+    'rolling',
+    (text) => (/^P[1-9]\d?Y$/.test(text) ? Number(text.slice(1, -1)) : undefined),
+    'rolling 应为年数,如 P3Y',
+    'rolling is a number of years, such as P3Y',
+  );
   if (moment('updatedAfter') !== undefined)
     later(
       'updatedAfter',
@@ -385,6 +383,7 @@ const parseOptions = (
     bom: flag('bom') !== 'false',
     ...(minPosition !== undefined && { minPosition }),
     ...(basis && { basis }),
+    ...(rolling !== undefined && { rolling: { years: rolling } }),
     ...(standard && !isRefusal(standard) && { standard: standard.id }),
   };
 };
