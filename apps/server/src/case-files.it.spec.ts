@@ -676,6 +676,260 @@ describe('a programme from its pilot to its evaluation', () => {
   });
 });
 
+describe('shares of organisations', () => {
+  it('counts what each department shared and took part in, as it was known', async () => {
+    const name = { zh: '某局', en: 'A bureau' };
+    const organisation = (code: string, kind: string, more: Json = {}) =>
+      filed('organisations', { code, name, kind, validFrom: '2010-01-01', ...more });
+    await organisation('X-FIRE', 'fire', { department: 'X-EMERGENCY' });
+    await organisation('X-HEALTH', 'health');
+    await organisation('X-SILENT', 'social');
+    await done('organisations', 'X-SILENT', 'memberships', { community: 'S-71', role: 'partner', on: '2020-01-01' });
+    const injury = { community: 'S-71', occurredAt: '2026-03-02', knownAt: '2026-03-02', feed: 'X-HEALTH' };
+    for (const recordId of ['1', '2', '3']) await filed('injuries', { ...injury, recordId });
+    await filed('injuries', { ...injury, recordId: '4', feed: 'x-clinic' });
+    await filed('injuries', { ...injury, recordId: '5', occurredAt: '2025-12-31' });
+    const incident = { kind: 'fire', community: 'S-71', knownAt: '2026-03-02' };
+    await filed('incidents', { ...incident, reportedBy: 'X-FIRE', feed: 'x-f' });
+    const retracted = await filed('incidents', { ...incident, reportedBy: 'X-FIRE' });
+    await filed('incidents', incident);
+    const { position: before } = await done('incidents', retracted, 'retraction', { reason: '重复' });
+    await filed('hazards', hazard({ community: 'S-71', identifiedBy: 'X-FIRE' }));
+    await filed('inspections', { community: 'S-71', domain: 'fire', plannedFor: '2026-03', places: 2, by: 'X-FIRE' });
+    const inspection = await filed('inspections', {
+      community: 'S-71',
+      domain: 'fire',
+      plannedFor: '2026-03',
+      places: 2,
+      by: 'X-FIRE',
+    });
+    await done('inspections', inspection, 'results', { carriedOutAt: '2026-03-05', placesCovered: 1 });
+    const project = await filed('interventions', {
+      name: '防火',
+      domain: 'fire',
+      targetGroup: '租户',
+      outcomes: ['INC-01'],
+      units: ['S-71', 'S-72'],
+    });
+    const meeting = { kind: 'joint-meeting', heldOn: '2026-03-06', organisations: ['X-FIRE', 'X-HEALTH'] };
+    await done('interventions', project, 'activities', { ...meeting, unit: 'S-71' });
+    const { position } = await done('interventions', project, 'activities', { ...meeting, unit: 'S-72' });
+
+    const asked = 'from=2026-01-01&to=2026-12-31&community=S-71';
+    const { status, json } = await get(`/organisations/shares?${asked}&minPosition=${position}`);
+    expect(status).toBe(200);
+    const none = { injuries: 0, incidents: 0, hazards: 0, inspections: 0, activities: 0 };
+    expect(json['data']).toEqual([
+      {
+        organisation: 'X-FIRE',
+        registered: true,
+        name,
+        kind: 'fire',
+        department: 'X-EMERGENCY',
+        counts: { injuries: 0, incidents: 1, hazards: 1, inspections: 1, activities: 1 },
+        shares: { injuries: 0, incidents: 0.5, hazards: 1, inspections: 1, activities: 1 },
+      },
+      expect.objectContaining({
+        organisation: 'X-HEALTH',
+        counts: { ...none, injuries: 3, activities: 1 },
+        shares: { ...none, injuries: 0.75, activities: 1 },
+      }),
+      expect.objectContaining({ organisation: 'X-SILENT', registered: true, counts: none }),
+      {
+        organisation: 'x-clinic',
+        registered: false,
+        name: null,
+        kind: null,
+        department: null,
+        counts: { ...none, injuries: 1 },
+        shares: { ...none, injuries: 0.25 },
+      },
+      expect.objectContaining({ organisation: null, registered: false, counts: { ...none, incidents: 1 } }),
+    ]);
+    expect(json['kinds']).toEqual([
+      expect.objectContaining({ kind: 'fire', organisations: 1, counts: expect.objectContaining({ incidents: 1 }) }),
+      expect.objectContaining({ kind: 'health', organisations: 1, counts: { ...none, injuries: 3, activities: 1 } }),
+      expect.objectContaining({ kind: 'social', organisations: 1, counts: none }),
+      expect.objectContaining({ kind: null, organisations: 1, counts: { ...none, injuries: 1, incidents: 1 } }),
+    ]);
+    expect(json['totals']).toEqual({
+      organisations: 4,
+      participating: 3,
+      sharing: 3,
+      counts: { injuries: 4, incidents: 2, hazards: 1, inspections: 1, activities: 1 },
+    });
+
+    const then = (await get(`/organisations/shares?${asked}&asOfPosition=${Number(before) - 1}`)).json;
+    expect(then['totals']).toMatchObject({ counts: { injuries: 4, incidents: 3, hazards: 0, inspections: 0, activities: 0 } });
+    expect((await get('/organisations/shares?from=2026-01-01&to=2025-01-01')).status).toBe(400);
+    expect((await get('/organisations/shares?commmunity=S-71')).status).toBe(400);
+    const everywhere = (await get('/organisations/shares?from=2026-01-01&to=2026-12-31')).json;
+    expect((everywhere['data'] as Json[]).find((row) => row['organisation'] === 'X-FIRE')!['counts']['activities']).toBe(2);
+  });
+});
+
+describe('an injury on two clocks', () => {
+  it('answers as it was known, and its timeline says what each event changed', async () => {
+    const created = await send('POST', '/injuries', {
+      recordId: 'two-clocks',
+      occurredAt: '2026-03-02',
+      knownAt: '2026-03-04',
+      community: 'S-81',
+      sex: 'F',
+    });
+    const { id, position: first } = created.json as { id: string; position: number };
+    const other = await filed('injuries', { knownAt: '2026-03-04', community: 'S-81' });
+    const { position: corrected } = await done('injuries', id, 'corrections', {
+      replaces: { sex: 'M', occurredAt: null },
+      reason: '登记错误',
+    });
+    await done('injuries', id, 'outcomes', { disposition: 'died', daysToDeath: 3, asOf: '2026-03-07' });
+    await done('injuries', id, 'links', { other });
+    await done('injuries', id, 'retraction', { reason: '重复' });
+
+    expect((await get(`/injuries/${id}?asOfPosition=${first}`)).json).toMatchObject({
+      status: 'reported',
+      revision: 0,
+      position: first,
+      record: { sex: 'F', occurredAt: '2026-03-02' },
+      links: [],
+    });
+    expect((await get(`/injuries/${id}?asOfPosition=${first}`)).headers.get('etag')).toBe('"r0"');
+    expect((await get(`/injuries/${id}?asOfPosition=${corrected}`)).json).toMatchObject({ revision: 1, record: { sex: 'M' } });
+    expect((await get(`/injuries/${id}?asOfPosition=${first - 1}`)).json).toMatchObject({ code: 'injury-not-found' });
+    expect((await get(`/injuries/${id}?asOf=2020-01-01T00:00:00Z`)).status).toBe(404);
+    expect((await get(`/injuries/${id}`)).json).toMatchObject({ status: 'retracted', revision: 4 });
+
+    const timeline = (await get(`/injuries/${id}/timeline`)).json['data'] as Json[];
+    expect(timeline.map(({ type, occurredAt, state }) => [type, occurredAt, state])).toEqual([
+      ['InjuryReported', '2026-03-02', 'reported'],
+      ['InjuryCorrected', null, 'reported'],
+      ['InjuryOutcomeUpdated', '2026-03-07', 'reported'],
+      ['InjuryLinked', null, 'reported'],
+      ['InjuryRetracted', null, 'retracted'],
+    ]);
+    expect(timeline[0]!['changes']).toEqual(
+      expect.arrayContaining([
+        { field: 'state', before: 'none', after: 'reported' },
+        { field: 'sex', before: null, after: 'F' },
+      ]),
+    );
+    expect(timeline.slice(1).map(({ changes }) => changes as unknown)).toEqual([
+      expect.arrayContaining([
+        { field: 'occurredAt', before: '2026-03-02', after: null },
+        { field: 'sex', before: 'F', after: 'M' },
+      ]),
+      [
+        { field: 'disposition', before: null, after: 'died' },
+        { field: 'daysToDeath', before: null, after: 3 },
+      ],
+      [{ field: 'links', before: null, after: [{ other, linked: true, decidedBy: 'manual' }] }],
+      [{ field: 'state', before: 'reported', after: 'retracted' }],
+    ]);
+    const then = await get(`/injuries/${id}/timeline?asOfPosition=${corrected}`);
+    expect((then.json['data'] as Json[]).length).toBe(2);
+    expect(then.headers.get('etag')).toBe('"r1"');
+  });
+});
+
+describe('what a file names that is nowhere', () => {
+  it('is warned of in the answer, and taken: it may be filed later', async () => {
+    await filed('places', { code: 'named-1', community: 'S-91', type: 'home', name: '17-3' });
+    const known = await send('POST', '/hazards', hazard({ community: 'S-91', placeId: 'named-1' }));
+    expect(known).toMatchObject({ status: 201 });
+    expect(known.json).not.toHaveProperty('warnings');
+    const headers = { 'idempotency-key': 'nowhere' };
+    const body = hazard({ community: 'S-91', placeId: 'named-2', inspectionId: 'nowhere', identifiedBy: 'O-NOBODY' });
+    const stray = await send('POST', '/hazards', body, headers);
+    expect(stray).toMatchObject({ status: 201, json: { revision: 0 } });
+    expect(stray.json['warnings']).toEqual([
+      { code: 'unknown-reference', detail: expect.stringContaining('named-2'), pointer: '/placeId', value: 'named-2' },
+      { code: 'unknown-reference', detail: expect.any(String), pointer: '/inspectionId', value: 'nowhere' },
+      { code: 'unknown-reference', detail: expect.any(String), pointer: '/identifiedBy', value: 'O-NOBODY' },
+    ]);
+    expect((await send('POST', '/hazards', body, headers)).json['warnings']).toEqual(stray.json['warnings']);
+
+    const injuryId = '6f1c2a52-7f0e-5b7e-9d0a-4f6f0a3b1c11';
+    const injured = await filed('injuries', { community: 'S-91', knownAt: '2026-03-02' });
+    const crash = await send('POST', '/incidents', {
+      kind: 'crash',
+      community: 'S-91',
+      knownAt: '2026-03-02',
+      casualties: [
+        { id: '1', role: 'driver', injuryId: injured },
+        { id: '2', role: 'driver', injuryId },
+      ],
+    });
+    expect(crash.json['warnings']).toMatchObject([{ pointer: '/casualties/1/injuryId', value: injuryId }]);
+    const { json } = await command('incidents', crash.json['id'] as string, 'corrections', {
+      replaces: { placeId: 'named-3' },
+      reason: 'r',
+    });
+    expect(json['warnings']).toMatchObject([{ pointer: '/replaces/placeId' }]);
+
+    const inspection = await filed('inspections', {
+      community: 'S-91',
+      domain: 'fire',
+      plannedFor: '2026-03',
+      places: ['named-1'],
+    });
+    const many = {
+      carriedOutAt: '2026-03-05',
+      placesCovered: ['named-1'],
+      hazardsFound: Array.from({ length: 50 }, (_, n) => `h-${n}`),
+    };
+    const found = (await command('inspections', inspection, 'results', many)).json['warnings'] as Json[];
+    expect(found).toHaveLength(20);
+    expect(found[19]).toMatchObject({ pointer: '/hazardsFound/19', value: 'h-19' });
+  });
+});
+
+describe('a file that lies in several communities', () => {
+  it('is found by each of them', async () => {
+    const project = await filed('interventions', {
+      name: '防火',
+      domain: 'fire',
+      targetGroup: '租户',
+      outcomes: ['INC-01'],
+      units: ['S-95', 'S-96'],
+      comparison: ['S-97'],
+    });
+    const questions = [
+      {
+        code: 'q1',
+        kind: 'knowledge',
+        text: { zh: '知道', en: 'aware' },
+        type: 'single',
+        options: [{ code: 'y' }, { code: 'n' }],
+      },
+    ];
+    const asked = await filed('surveys', { name: '知晓率', communities: ['S-95', 'S-97'], questions });
+    const cycle = await send('POST', '/evaluations', { criteriaSet: 'WHO-6', communities: ['S-96', 'S-97'], period: '2026' });
+    expect(cycle).toMatchObject({ status: 201 });
+    const { position } = cycle.json;
+    const found = async (plural: string, community: string) =>
+      ((await get(`/${plural}?community=${community}&minPosition=${position}`)).json['data'] as Json[]).map(
+        ({ id }) => id as string,
+      );
+    for (const [plural, id, there, elsewhere] of [
+      ['interventions', project, ['S-95', 'S-96'], 'S-97'],
+      ['surveys', asked, ['S-95', 'S-97'], 'S-96'],
+      ['evaluations', cycle.json['id'], ['S-96', 'S-97'], 'S-95'],
+    ] as const) {
+      for (const community of there) expect(await found(plural, community)).toEqual([id]);
+      expect(await found(plural, elsewhere)).toEqual([]);
+    }
+    await done('interventions', project, 'pilot-sites', { unit: 'S-95', reason: 'r' });
+    await done('interventions', project, 'starts', { unit: 'S-95', startedOn: '2026-01-01' });
+    const { position: rolled } = await done('interventions', project, 'roll-outs', { units: ['S-98'], startedOn: '2026-02-01' });
+    await get(`/interventions?minPosition=${rolled}`);
+    expect(await found('interventions', 'S-98')).toEqual([project]);
+    expect((await get('/interventions/board?community=S-96')).json['data']).toEqual([
+      { community: null, kind: 'fire', state: 'rolled-out', files: 1, overdue: 0 },
+    ]);
+  });
+});
+
 // The last one: the read model halts at the event, as it should.
 it('a file that a newer version of the program wrote to is neither shown nor changed, and the answer says so', async () => {
   const { id } = (await send('POST', '/hazards', hazard())).json as { id: string };

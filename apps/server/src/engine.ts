@@ -1,7 +1,13 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createSealer, LOG_MIGRATIONS, type EventLog, type Sealer, type SealState } from '@vigil/event-log';
-import { createObservations, type Observations } from '@vigil/indicators';
+import {
+  createObservations,
+  definitionsAt,
+  RELEASE_MIGRATIONS,
+  type IndicatorDefinition,
+  type Observations,
+} from '@vigil/indicators';
 import {
   claimDataFolder,
   connect,
@@ -17,11 +23,14 @@ import {
   createProjections,
   createFileViews,
   createReadModels,
+  createShareViews,
   type FileViews,
   PROJECTION_MIGRATIONS,
   type Projections,
   type ProjectionStatus,
   type ReadModels,
+  type ShareViews,
+  STILL_KNOWN,
 } from '@vigil/projections';
 import type { Text } from '@vigil/vocabulary';
 import { createFeedTally, type FeedTally } from './feed-tally';
@@ -63,8 +72,10 @@ export interface Engine {
   readonly log: EventLog;
   readonly sealer: Sealer;
   readonly projections: Projections;
-  readonly readModels: ReadModels & FileViews;
+  readonly readModels: ReadModels & FileViews & ShareViews;
   readonly observations: Observations;
+  /** By code, those in force at a position; absent: now. */
+  readonly definitionsAt: (position?: bigint) => Promise<ReadonlyMap<string, IndicatorDefinition>>;
   readonly feeds: FeedTally;
   readonly jobs: Jobs;
   readonly idempotency: Idempotency;
@@ -140,7 +151,13 @@ export const startEngine = async (config: Config, options: EngineOptions = {}): 
 
     phase('migrations');
     const rebuildSql = pool('rebuild', 4, 0); // statements as long as their tables
-    await migrate(rebuildSql, [...LOG_MIGRATIONS, ...PROJECTION_MIGRATIONS, ...API_MIGRATIONS, LOG_IDENTITY_MIGRATION]);
+    await migrate(rebuildSql, [
+      ...LOG_MIGRATIONS,
+      ...PROJECTION_MIGRATIONS,
+      ...API_MIGRATIONS,
+      ...RELEASE_MIGRATIONS,
+      LOG_IDENTITY_MIGRATION,
+    ]);
 
     const metrics = createEngineMetrics();
     const projectionSql = pool('projections', 4, PROMPT_MS);
@@ -165,7 +182,7 @@ export const startEngine = async (config: Config, options: EngineOptions = {}): 
 
     const { timeZone } = config;
     const projections = createProjections({ sql: projectionSql, rebuildSql, log, timeZone, logger });
-    const observations = createObservations({ sql: apiSql, log, timeZone });
+    const observations = createObservations({ sql: apiSql, log, timeZone, definitionsAt });
     const idempotency = createIdempotency(apiSql, logger);
     closers.push({ name: 'idempotency', close: async () => idempotency.close() });
     await idempotency.release();
@@ -214,8 +231,13 @@ export const startEngine = async (config: Config, options: EngineOptions = {}): 
       log,
       sealer,
       projections,
-      readModels: { ...createReadModels({ sql: apiSql }), ...createFileViews({ sql: apiSql }) },
+      readModels: {
+        ...createReadModels({ sql: apiSql }),
+        ...createFileViews({ sql: apiSql }),
+        ...createShareViews({ sql: apiSql }),
+      },
       observations,
+      definitionsAt: (position = BigInt(STILL_KNOWN) - 1n) => definitionsAt(apiSql, position),
       feeds: createFeedTally(log),
       jobs,
       idempotency,

@@ -1,5 +1,13 @@
-import { aggregates, CODED_FIELDS, overlap, type CommunityEvent, type InjuryRecord, type PopulationCell } from '@vigil/domain';
-import { loadAggregate, position, type RecordedEvent } from '@vigil/event-log';
+import {
+  aggregates,
+  CODED_FIELDS,
+  overlap,
+  type CommunityEvent,
+  type InjuryRecord,
+  type InjuryState,
+  type PopulationCell,
+} from '@vigil/domain';
+import { position, type RecordedEvent } from '@vigil/event-log';
 import type { ObservationQuery } from '@vigil/indicators';
 import { canonical } from '@vigil/vocabulary';
 import type { Engine } from './engine';
@@ -27,6 +35,23 @@ const canonicalOf = (record: InjuryRecord): Record<string, string> =>
   Object.fromEntries(
     CODED_FIELDS.filter((field) => record[field] !== undefined).map((field) => [field, canonical(field, record[field])]),
   );
+
+/** One thing by its id, as the log had it at a position; absent: now. */
+export interface OnePast {
+  readonly id: string;
+  readonly at?: bigint | undefined;
+}
+
+const injuryAt = async ({ log }: Engine, id: string, at: bigint | undefined) => {
+  const { decider, streamOf, read } = aggregates.injury;
+  const events = (await log.readStream(streamOf(id))).filter(({ position: each }) => at === undefined || each <= at);
+  const state = events.reduce<InjuryState>((before, event) => decider.evolve(before, read(event)), decider.initialState);
+  return { state, events };
+};
+
+/** What was last decided about each other report. */
+export const linksOf = ({ decisions }: Exclude<InjuryState, { status: 'none' }>) =>
+  [...decisions].map(([other, { linked, by }]) => ({ other, linked, decidedBy: by }));
 
 /** One community as its stream tells it; a population cell stands until a later one speaks of some of the same people. */
 const communityView = (events: readonly RecordedEvent[]) => {
@@ -85,8 +110,8 @@ export const queries = {
     const events = await engine.log.readStream(aggregates.community.streamOf(code));
     return events.length === 0 ? undefined : communityView(events);
   },
-  injury: async (engine: Engine, id: string) => {
-    const { state, events } = await loadAggregate(engine.log, aggregates.injury, id);
+  injury: async (engine: Engine, { id, at }: OnePast) => {
+    const { state, events } = await injuryAt(engine, id, at);
     if (state.status === 'none') return undefined;
     const last = events.at(-1)!;
     return {
@@ -96,15 +121,12 @@ export const queries = {
       position: wirePosition(last.position),
       record: state.record,
       canonical: canonicalOf(state.record),
-      links: [...state.decisions].map(([other, { linked, by }]) => ({ other, linked, decidedBy: by })),
+      links: linksOf(state),
       recordedAt: events[0]!.recordedAt,
       changedAt: last.recordedAt,
     };
   },
-  timeline: async (engine: Engine, id: string) => {
-    const events = await engine.log.readStream(aggregates.injury.streamOf(id));
-    return events.length === 0 ? undefined : events.map(eventView);
-  },
+  injuryEvents: async (engine: Engine, { id, at }: OnePast) => (await injuryAt(engine, id, at)).events,
   observations: (engine: Engine, query: ObservationQuery) => engine.observations.answer(query),
   events: (engine: Engine, { after, limit }: { after: bigint; limit: number }) =>
     engine.log.readAll({ after: position(after), limit }),

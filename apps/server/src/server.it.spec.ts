@@ -7,6 +7,8 @@ import { connect as tcp } from 'node:net';
 import { tmpdir } from 'node:os';
 import { Readable } from 'node:stream';
 import { join } from 'node:path';
+import { parquetReadObjects } from 'hyparquet';
+import readWorkbook from 'read-excel-file/node';
 import { pathOf, routes, startServer, type Server } from './index';
 
 jest.setTimeout(60_000);
@@ -280,9 +282,55 @@ describe('from a fact to a rate', () => {
     expect((await get(`/observations${query}`, { accept: 'application/x-ndjson' })).headers.get('content-type')).toMatch(
       'application/x-ndjson',
     );
-    for (const suffix of ['xlsx', 'parquet'])
-      expectProblem(await get(`/observations.${suffix}${query}`), 406, 'format-not-available');
+    expect((await get(`/observations.ods${query}`)).status).toBe(404);
     expectProblem(await get(`/observations${query}`, { accept: 'image/png' }), 406, 'format-not-available');
+  });
+
+  it('answers as XLSX, Parquet and JSON-stat by suffix, by Accept and to a posted query, with the digits of JSON', async () => {
+    const query = '?dimension=dx:INC-01&dimension=pe:2026&dimension=ou:C-001&dimension=sex:F;M';
+    const { json } = await get(`/observations${query}`);
+    const values = (json['data'] as { value: number }[]).map(({ value }) => value);
+    expect(values.length).toBeGreaterThan(0);
+    const read: Record<string, (bytes: Buffer) => Promise<unknown>> = {
+      'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet': async (bytes) => {
+        const { data } = (await readWorkbook(bytes))[0]!;
+        const at = data[0]!.indexOf('value');
+        return data.slice(1).map((cells) => cells[at]);
+      },
+      'application/vnd.apache.parquet': async (bytes) => {
+        const file = new ArrayBuffer(bytes.length);
+        new Uint8Array(file).set(bytes);
+        return (await parquetReadObjects({ file })).map((record) => (record as { value: number }).value);
+      },
+      'application/vnd.json-stat+json': async (bytes) => {
+        const { value, size } = JSON.parse(bytes.toString()) as { value: Record<string, number>; size: number[] };
+        return values.map((_, i) => value[i * size.at(-1)!] ?? null);
+      },
+    };
+    const { paths } = (await (await fetch(`${server.url}/api/openapi.json`)).json()) as {
+      paths: Record<string, Record<string, { responses: Record<string, { content: object }> }>>;
+    };
+    const suffixes = ['xlsx', 'parquet', 'json-stat'];
+    for (const [i, [type, valuesIn]] of Object.entries(read).entries()) {
+      const answers = [
+        await fetch(`${server.url}/api/v1/observations.${suffixes[i]}${query}`),
+        await fetch(`${server.url}/api/v1/observations${query}`, { headers: { accept: type } }),
+        await fetch(`${server.url}/api/v1/observations/query`, {
+          method: 'POST',
+          headers: { accept: type, 'content-type': 'application/json' },
+          body: JSON.stringify({ dimension: ['dx:INC-01', 'pe:2026', 'ou:C-001', 'sex:F;M'] }),
+        }),
+      ];
+      for (const answered of answers) {
+        expect([answered.status, answered.headers.get('content-type')]).toEqual([200, type]);
+        expect(await valuesIn(Buffer.from(await answered.arrayBuffer()))).toEqual(values);
+      }
+      expect(paths[`/api/v1/observations.${suffixes[i]}`]!['get']!.responses['200']!.content).toHaveProperty([type]);
+      expect(paths['/api/v1/observations']!['get']!.responses['200']!.content).toHaveProperty([type]);
+      expect(paths['/api/v1/observations/query']!['post']!.responses['200']!.content).toHaveProperty([type]);
+    }
+    for (const accept of ['application/json+jsonstat', 'application/vnd.json-stat+json;q=0.9, image/png'])
+      expect((await get(`/observations${query}`, { accept })).json).toMatchObject({ class: 'dataset', version: '2.0' });
   });
 
   it('names the nearest valid code', async () => {
@@ -550,6 +598,36 @@ describe('feeds', () => {
     expect((await post('/feeds/clinic-03/events', sample('b-5', 'b5'), single)).json).toMatchObject({ accepted: 1 });
   });
 
+  it('takes incidents and hazards from feeds into the registers that the API writes', async () => {
+    const of = (type: string, recordId: string, data: Json) => ({
+      specversion: '1.0',
+      type: `org.vigil.${type}.v1`,
+      source: '/feeds/police-7',
+      id: `${type}-${recordId}`,
+      subject: recordId,
+      data: { recordId, ...data },
+    });
+    const fire = { kind: 'fire', community: 'C-001', knownAt: '2026-03-02' };
+    const found = { community: 'C-001', domain: 'fire', description: '通道堵塞', identifiedAt: '2026-03-02' };
+    const events = [
+      of('incident.reported', 'F-1', fire),
+      of('incident.corrected', 'F-1', { replaces: { cause: 'smoking' }, reason: '调查' }),
+      of('hazard.identified', 'H-1', found),
+      of('incident.reported', 'F-2', { ...fire, occurredAt: '2026-03-03' }),
+    ];
+    const pushed = await post('/feeds/police-7/events', events, batch);
+    expect(pushed.json).toMatchObject({ accepted: 3, rejected: 1 });
+    expect((pushed.json['results'] as Json[])[3]).toMatchObject({
+      problem: { code: 'known-before-it-happened', pointer: '/data/occurredAt' },
+    });
+    const again = await post('/incidents', { ...fire, feed: 'police-7', recordId: 'F-1' });
+    expectProblem(again, 409, 'incident-exists');
+    const { position } = pushed.json;
+    const incidents = (await get(`/incidents?kind=fire&minPosition=${position}`)).json['data'] as Json[];
+    expect(incidents).toMatchObject([{ report: { recordId: 'F-1', feed: 'police-7', cause: 'smoking' } }]);
+    expect((await get('/hazards?kind=fire')).json['data']).toMatchObject([{ state: 'identified', identification: found }]);
+  });
+
   it('refuse a request that is none', async () => {
     expectProblem(await post('/feeds/clinic-03/events', '{"specversion":', single), 400, 'invalid-json');
     expectProblem(await post('/feeds/clinic-03/events', '{}', batch), 400, 'not-an-array');
@@ -772,6 +850,8 @@ describe('the log and its read models', () => {
       ['injury-facts', true],
       ['case-files', true],
       ['survey-responses', true],
+      ['activity-facts', true],
+      ['casualty-facts', true],
     ]);
   });
 
@@ -830,6 +910,11 @@ describe('what describes itself', () => {
     const schema = await get('/schemas/org.vigil.injury.reported.v1');
     expect(schema.headers.get('content-type')).toMatch('application/schema+json');
     expect(schema.json['properties']).toHaveProperty('recordId');
+    const incident = await get('/schemas/org.vigil.incident.reported.v1');
+    expect((incident.json['oneOf'] as Json[]).map((each) => Object.keys(each['properties'] as Json)[0])).toEqual(
+      Array(7).fill('kind'),
+    );
+    expect((await get('/schemas/org.vigil.hazard.identified.v1')).json['required']).toContain('recordId');
     expectProblem(await get('/schemas/org.vigil.injury.reported.v9'), 404, 'schema-not-found');
   });
 

@@ -1,9 +1,11 @@
+import { alert, detectionRun } from './alert/alert';
 import type { CaseFile } from './case-file';
 import { community, communityEvents, communityStream, type CommunityEvent } from './community/community';
 import { evaluation } from './evaluation/evaluation';
 import { eventReader, type EventType } from './event-type';
 import { hazard } from './hazard/hazard';
 import { incident } from './incident/incident';
+import { indicator } from './indicator/indicator';
 import { injury, injuryEvents, injuryStream, type InjuryEvent } from './injury/injury';
 import { inspection } from './inspection/inspection';
 import { intervention } from './intervention/intervention';
@@ -28,6 +30,9 @@ export const caseFiles: readonly CaseFile[] = [
   intervention,
   survey,
   evaluation,
+  indicator,
+  alert,
+  detectionRun,
 ] as never;
 
 /** Every aggregate with its decider, its stream, the versions its events are written in and how stored ones are read. */

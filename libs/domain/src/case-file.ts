@@ -33,6 +33,8 @@ export interface Step<S extends FileState = FileState, D = never> {
   readonly lines?: { readonly field: string; readonly perEvent: number };
   /** Many may send it at once: `If-Match` isn't asked for. */
   readonly unguarded?: boolean;
+  /** Given by the program itself: it has no address of its own. */
+  readonly internal?: boolean;
   /** Of its events, when their schema has changed since the first; one step per earlier version. */
   readonly upcasts?: Readonly<Record<string, readonly Upcast[]>>;
 }
@@ -45,7 +47,10 @@ export const step =
 
 /** What lists are sorted, filtered and coloured by. */
 export interface Facets {
+  /** The one it lies in; absent for one that lies in several, or in none. */
   readonly community?: string | undefined;
+  /** All that it lies in, when they may be several; default: `community`. */
+  readonly communities?: readonly string[] | undefined;
   /** Programme domain, kind or type: whatever parts this register. */
   readonly kind?: string | undefined;
   /** The day it happened, began or was found. */
@@ -69,6 +74,11 @@ export interface FileOptions<S extends FileState> {
   readonly idOf?: (data: never) => string | undefined;
   /** Where the clock of the world stands in an event's data: the first of these fields that is there. */
   readonly occurred?: readonly string[];
+  /**
+   * Fields of commands that name a file of another register (or an `injury`), by their path, through arrays too:
+   * `{ 'casualties.injuryId': 'injury' }`. Whether it is there is no matter of a decider, which sees one file.
+   */
+  readonly references?: Readonly<Record<string, string>>;
   /** Fields of GET that follow from the state. */
   readonly derived?: (state: S) => Readonly<Record<string, unknown>>;
 }
@@ -172,6 +182,30 @@ export const diagramOf = ({ steps }: { readonly steps: Readonly<Record<string, P
         for (const after of [to].flat())
           lines.add(`  ${state === NONE ? '[*]' : state} --> ${after === SAME ? state : after}: ${event}`);
   return ['stateDiagram-v2', ...lines].join('\n');
+};
+
+/** A file that a command names. */
+export interface Reference {
+  readonly register: string;
+  readonly id: string;
+  /** Where in the command's data. */
+  readonly pointer: string;
+}
+
+/** The files that a command's data names, each once, in the order of the file's `references`. Counts in their stead name none. */
+export const referencesIn = ({ references = {} }: Pick<FileOptions<never>, 'references'>, data: unknown): Reference[] => {
+  const found = new Map<string, Reference>();
+  const walk = (value: unknown, path: readonly string[], register: string, pointer: string): void => {
+    if (Array.isArray(value)) return value.forEach((item, index) => walk(item, path, register, `${pointer}/${index}`));
+    const [field, ...rest] = path;
+    if (field !== undefined && typeof value === 'object' && value !== null)
+      return walk((value as Record<string, unknown>)[field], rest, register, `${pointer}/${field}`);
+    if (field !== undefined || typeof value !== 'string') return;
+    const key = `${register} ${value}`;
+    if (!found.has(key)) found.set(key, { register, id: value, pointer });
+  };
+  for (const [path, register] of Object.entries(references)) walk(data, path.split('.'), register, '');
+  return [...found.values()];
 };
 
 /** A refusal that a rule gives. */

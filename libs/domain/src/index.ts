@@ -17,4 +17,6 @@ export * from './inspection/inspection';
 export * from './intervention/intervention';
 export * from './survey/survey';
 export * from './evaluation/evaluation';
+export * from './indicator/indicator';
+export * from './alert/alert';
 export * from './aggregates';

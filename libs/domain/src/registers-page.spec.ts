@@ -14,6 +14,15 @@ const page = (): string =>
     'Every register has, under `/api/v1`: `GET /<register>` (filters `state`, `community`, `kind`, `from`, `to`, `asOf`, `asOfPosition`),',
     '`GET /<register>/board` (counts), `GET /<register>/{id}` and `GET /<register>/{id}/timeline`. Commands to an existing file ask for',
     '`If-Match` unless marked ∗. A command that the state does not allow answers 409 `not-allowed-now` and names those that it does.',
+    'Alerts are listed at `GET /alerts/raised`; `GET /alerts` looks for them now, see [alerts](../explanation/alerts.md).',
+    'The list of indicators holds those shipped too, and is filtered by `asOf` and `asOfPosition` only; see',
+    '[how to define one](../how-to/define-an-indicator.md).',
+    '`community` finds a file that lies there, alone or with others (an intervention by its units, a survey, a cycle); the board counts one',
+    'of several under `community: null`. `GET /organisations/shares` (`from`, `to`, `community`, `asOf`, `asOfPosition`) says who shares',
+    'data and takes part.',
+    '',
+    'A field that names another file (below: names) is taken whether that file is there or not, since it may come by another feed. When it',
+    'is nowhere, the 201 says so: `warnings: [{code: "unknown-reference", detail, pointer, value}]`, the first twenty.',
     ...caseFiles.flatMap((file) => [
       '',
       `## ${file.title.zh} · ${file.title.en} (\`/${file.plural}\`)`,
@@ -21,8 +30,8 @@ const page = (): string =>
       '| command | events | allowed in | |',
       '|---|---|---|---|',
       ...Object.values(file.steps).map(
-        ({ path, from, leads, summary, unguarded }) =>
-          `| \`POST /${file.plural}${path === undefined ? '' : `/{id}/${path}`}\`${unguarded ? ' ∗' : ''} | ${Object.entries(
+        ({ path, from, leads, summary, unguarded, internal }) =>
+          `| ${internal ? '(the program itself)' : `\`POST /${file.plural}${path === undefined ? '' : `/{id}/${path}`}\``}${unguarded ? ' ∗' : ''} | ${Object.entries(
             leads,
           )
             .map(([event, to]) => (to === SAME ? event : `${event} → \`${to}\``))
@@ -31,6 +40,14 @@ const page = (): string =>
             )} | ${from.map((state) => (state === NONE ? '(new)' : `\`${state}\``)).join(', ')} | ${summary.zh} · ${summary.en} |`,
       ),
       '',
+      ...(file.references
+        ? [
+            `Names: ${Object.entries(file.references)
+              .map(([field, register]) => `\`${field}\` (${register})`)
+              .join(', ')}`,
+            '',
+          ]
+        : []),
       '```mermaid',
       diagramOf(file),
       '```',

@@ -1,4 +1,14 @@
-import { aggregates, caseFiles, communityCommands, injuryCommands, survey } from '@vigil/domain';
+import {
+  aggregates,
+  caseFiles,
+  communityCommands,
+  incident,
+  injuryCommands,
+  intervention,
+  survey,
+  type CaseFile,
+  type FileState,
+} from '@vigil/domain';
 import { createPostgresLog, handleCommand, LOG_MIGRATIONS, type EventLog } from '@vigil/event-log';
 import { connect, migrate, type SqlClient } from '@vigil/platform';
 import { freshDatabase, workload } from '@vigil/testing';
@@ -21,6 +31,8 @@ beforeAll(async () => {
   projections = createProjections({ sql, log, timeZone });
   await projections.start();
   await askPeople();
+  await holdActivities();
+  await haveAccidents();
 });
 
 afterAll(async () => {
@@ -79,11 +91,63 @@ const askPeople = async (): Promise<void> => {
       },
     ],
   ];
+  await give(survey, 'known', steps);
+};
+const give = async <S extends FileState>(
+  file: CaseFile<S>,
+  id: string,
+  steps: readonly [type: string, data: object][],
+): Promise<void> => {
   for (const [at, [type, data]] of steps.entries()) {
-    const given = { type, data: survey.steps[type]!.schema.parse(data) };
-    const done = await handleCommand(log, survey, 'known', given, { commandId: `survey ${at}`, metadata: {} });
+    const given = { type, data: file.steps[type]!.schema.parse(data) };
+    const done = await handleCommand(log, file as never, id, given, { commandId: `${file.name} ${id} ${at}`, metadata: {} });
     if (!done.ok) throw new Error(JSON.stringify(done.problem));
   }
+};
+/** Activities with and without everything they may have. */
+const holdActivities = async (): Promise<void> => {
+  const design = { name: 'n', domain: 'fire', targetGroup: 'all', outcomes: ['INC-01'], units: ['C-1', 'C-2'] };
+  const attendance = [
+    { group: '老人 “65+”', persons: 40, expected: 50 },
+    { group: 'children', persons: 0 },
+  ];
+  await give(intervention, 'held', [
+    ['DesignIntervention', design],
+    ['HoldActivity', { kind: 'exchange', heldOn: '2026-03-02', organisations: ['police', 'fire', 'police'] }],
+    ['HoldActivity', { kind: 'drill', setting: 'school', heldOn: '2026-03-03', unit: 'C-1', attendance }],
+    [
+      'HoldActivity',
+      {
+        kind: 'pledge',
+        setting: 'household',
+        heldOn: '2026-03-04',
+        unit: 'C-2',
+        pledges: [
+          { count: 3, expiresOn: '2027-03-04', signedBy: 'z' },
+          { count: 2, expiresOn: '2026-12-31' },
+        ],
+      },
+    ],
+  ]);
+};
+/** Incidents corrected, with injuries attached and removed, retracted. */
+const haveAccidents = async (): Promise<void> => {
+  const injuryId = '6f1c2a52-7f0e-5b7e-9d0a-4f6f0a3b1c11';
+  const one = { id: '1', role: 'driver', age: { value: 34, unit: 'year' }, sex: 'M', severity: { scale: 'KABCO', value: 'A' } };
+  const two = { id: '2', role: 'passenger', daysToDeath: 9, injuryId };
+  const report = { kind: 'crash', community: 'C-1', knownAt: '2026-03-03', occurredAt: '2026-03-01T16:30:00Z' };
+  const casualties = [one, two];
+  await give(incident, 'crash-1', [
+    ['ReportIncident', { ...report, casualties }],
+    ['DetachInjury', { injuryId, reason: 'r' }],
+    ['AttachInjury', { injuryId, casualtyId: '1' }],
+    ['CorrectIncident', { replaces: { community: 'C-2', casualties: [one, { id: '3', role: 'unknown' }] }, reason: 'r' }],
+  ]);
+  await give(incident, 'crash-2', [
+    ['ReportIncident', report],
+    ['CorrectIncident', { replaces: { casualties: [one] }, reason: 'r' }],
+    ['RetractIncident', { reason: 'r' }],
+  ]);
 };
 const settled = async (): Promise<void> => expect(await projections.waitFor(await log.head(), 30_000)).toBe(true);
 const broken = (all: readonly TableComparison[]) => all.filter(({ first }) => first);
@@ -196,6 +260,31 @@ describe('one corrupted row', () => {
       `UPDATE read.survey_responses SET answers = answers || '{"q1":"no"}' WHERE response = 'r-1'`,
       'different',
       { key: '["known",1,"r-1"]' },
+    ],
+    [
+      'activity_facts',
+      `UPDATE read.activity_facts SET organisations = '{fire,police}' WHERE cardinality(organisations) = 2`,
+      'different',
+      { key: '["held","1"]' },
+    ],
+    [
+      'activity_facts',
+      `UPDATE read.activity_facts SET pledges = jsonb_set(pledges, '{1,count}', '3') WHERE pledged > 0`,
+      'different',
+      { key: '["held","3"]' },
+    ],
+    [
+      'activity_attendance',
+      `DELETE FROM read.activity_attendance WHERE persons = 0`,
+      'missing',
+      { key: '["held","2","children"]' },
+    ],
+    ['casualty_facts', `UPDATE read.casualty_facts SET known_to = ${STILL_KNOWN} WHERE incident = 'crash-2'`, 'different', {}],
+    [
+      'casualty_facts',
+      `UPDATE read.casualty_facts SET injury_id = NULL WHERE casualty = '1' AND known_to = ${STILL_KNOWN} AND incident = 'crash-1'`,
+      'different',
+      {},
     ],
     [
       'sampling_units',

@@ -121,3 +121,62 @@ test('each projection is folded up to its own position, and past what a person d
   expect(brief(rows('injury_facts'))).toEqual([[B, '3', EVER, true]]);
   expect(rows('population')).toEqual([]);
 });
+
+test('an activity stands under the domain of its intervention, its pledges under the day the first runs out', async () => {
+  const hold = (data: object) => ['intervention-i', 'ActivityHeld', data] as [string, string, unknown];
+  const rows = await fold([
+    ['intervention-i', 'InterventionDesigned', { name: 'n', domain: 'fire', units: ['C-1'] }],
+    hold({ kind: 'exchange', heldOn: '2026-03-02', organisations: ['b', 'a', 'b'] }),
+    hold({
+      kind: 'pledge',
+      setting: 'household',
+      heldOn: '2026-03-03',
+      unit: 'C-1',
+      pledges: [
+        { expiresOn: '2027-01-01', count: 3 },
+        { count: 4, expiresOn: '2026-12-31' },
+      ],
+      attendance: [{ group: 'all', persons: 7 }],
+    }),
+  ]);
+  expect(rows('activity_facts')).toEqual([
+    ['i', '1', '2', '2026-03-02', null, 'fire', 'exchange', null, '["b","a"]', '[]', '0', null],
+    [
+      'i',
+      '2',
+      '3',
+      '2026-03-03',
+      'C-1',
+      'fire',
+      'pledge',
+      'household',
+      '[]',
+      '[{"count":3,"expiresOn":"2027-01-01"},{"count":4,"expiresOn":"2026-12-31"}]',
+      '7',
+      '2026-12-31',
+    ],
+  ]);
+  expect(rows('activity_attendance')).toEqual([['i', '2', 'all', '3', 7, null]]);
+});
+
+test('a casualty is told anew only where it changed, and not at all of a retracted incident', async () => {
+  const one = { id: '1', role: 'driver', sex: 'M' };
+  const rows = await fold([
+    [
+      'incident-x',
+      'IncidentReported',
+      { kind: 'crash', community: 'C', knownAt: '2026-03-02', casualties: [one, { id: '2', role: 'rider' }] },
+    ],
+    ['incident-x', 'InjuryAttachedToIncident', { injuryId: A, casualtyId: '1' }],
+    ['incident-x', 'IncidentCorrected', { replaces: { casualties: [one] }, reason: 'r' }],
+    ['incident-x', 'IncidentRetracted', { reason: 'r' }],
+  ]);
+  const told = (casualty: string, from: string, to: string, role: string, sex: string, injury: string | null) => [
+    ...['x', casualty, from, to, 'crash', '2026-03-02', 'C', role, null, null, sex, null, 'unknown', null, injury],
+  ];
+  expect(rows('casualty_facts')).toEqual([
+    told('1', '1', '2', 'driver', 'M', null),
+    told('1', '2', '4', 'driver', 'M', A),
+    told('2', '1', '3', 'rider', 'unknown', null),
+  ]);
+});

@@ -1,7 +1,9 @@
 import {
   caseFiles,
   communityEvents,
+  incident,
   injuryEvents,
+  intervention,
   NONE,
   readCommunityEvent,
   readInjuryEvent,
@@ -9,11 +11,13 @@ import {
   type CaseFile,
   type CommunityEvent,
   type FileState,
+  type IncidentState,
   type InjuryRecord,
   type SurveyResponse,
 } from '@vigil/domain';
 import { position, START, type EventLog, type Position, type RecordedEvent } from '@vigil/event-log';
 import type { SqlClient } from '@vigil/platform';
+import { casualtiesOf } from './casualty-facts/fact';
 import { factOf, type Fact } from './injury-facts/fact';
 
 // The read models told a second time, by code that shares nothing with the projectors but the domain's reading of one event
@@ -70,7 +74,33 @@ const TABLES = {
   case_files: {
     projection: 'case-files',
     key: ['register', 'id', 'known_from'],
-    rest: ['known_to', 'revision', 'state', 'community', 'kind', 'day', 'due', 'body'],
+    rest: ['known_to', 'revision', 'state', 'community', 'communities', 'kind', 'day', 'due', 'body'],
+  },
+  activity_facts: {
+    projection: 'activity-facts',
+    key: ['intervention', 'revision'],
+    rest: [
+      'known_from',
+      'day',
+      'community',
+      'domain',
+      'kind',
+      'setting',
+      'organisations',
+      'pledges',
+      'pledged',
+      'pledges_expire',
+    ],
+  },
+  activity_attendance: {
+    projection: 'activity-facts',
+    key: ['intervention', 'revision', 'group'],
+    rest: ['known_from', 'persons', 'expected'],
+  },
+  casualty_facts: {
+    projection: 'casualty-facts',
+    key: ['incident', 'casualty', 'known_from'],
+    rest: ['known_to', 'kind', 'day', 'community', 'role', 'vehicle', 'age', 'sex', 'scale', 'severity', 'death', 'injury_id'],
   },
   survey_responses: {
     projection: 'survey-responses',
@@ -319,8 +349,8 @@ const foldCaseFiles = () => {
     for (const { file, id, versions } of files.values())
       for (const { revision, body, from, to } of versions) {
         if (body.state === NONE) continue;
-        const { community, kind, day, due } = file.facets(body);
-        const facets = [community, kind, day, due].map((facet) => facet ?? null);
+        const { community, communities = community === undefined ? [] : [community], kind, day, due } = file.facets(body);
+        const facets = [community, JSON.stringify(communities), kind, day, due].map((facet) => facet ?? null);
         put('case_files', [
           file.name,
           id,
@@ -351,6 +381,77 @@ const foldResponses = () => {
   return { apply, rows: (put: Put): void => rows.forEach((row) => put('survey_responses', row)) };
 };
 
+interface Activity {
+  readonly kind: string;
+  readonly setting?: string;
+  readonly heldOn: string;
+  readonly unit?: string;
+  readonly attendance?: readonly { readonly group: string; readonly persons: number; readonly expected?: number }[];
+  readonly organisations?: readonly string[];
+  readonly pledges?: readonly { readonly count: number; readonly expiresOn: string }[];
+}
+
+const foldActivities = () => {
+  const domains = new Map<string, string>();
+  const held: { readonly key: Value[]; readonly at: string; readonly domain: string; readonly data: Activity }[] = [];
+  const apply = (event: RecordedEvent): void => {
+    const { type, data } = intervention.read(event);
+    const id = event.stream.replace('intervention-', '');
+    if (type === 'InterventionDesigned') domains.set(id, (data as { domain: string }).domain);
+    else held.push({ key: [id, `${event.revision}`], at: `${event.position}`, domain: domains.get(id)!, data: data as Activity });
+  };
+  const rows = (put: Put): void => {
+    for (const { key, at, domain, data } of held) {
+      const { kind, setting = null, heldOn, unit = null, organisations = [], pledges = [], attendance = [] } = data;
+      const departments = organisations.filter((code, index) => organisations.indexOf(code) === index);
+      let [pledged, expire] = [0, null as string | null];
+      for (const { count, expiresOn } of pledges) {
+        pledged += count;
+        if (expire === null || expiresOn < expire) expire = expiresOn;
+      }
+      const texts = [JSON.stringify(departments), canonicalJson(JSON.stringify(pledges)), `${pledged}`, expire];
+      put('activity_facts', [...key, at, heldOn, unit, domain, kind, setting, ...texts]);
+      for (const { group, persons, expected = null } of attendance)
+        put('activity_attendance', [...key, group, at, persons, expected]);
+    }
+  };
+  return { apply, rows };
+};
+
+interface CasualtyVersion extends Span {
+  readonly told: readonly Value[];
+}
+
+const foldCasualties = (timeZone: string) => {
+  const incidents = new Map<string, { state: IncidentState; readonly casualties: Map<string, CasualtyVersion[]> }>();
+  const apply = (event: RecordedEvent): void => {
+    const known = incidents.get(event.stream) ?? {
+      state: incident.initialState,
+      casualties: new Map<string, CasualtyVersion[]>(),
+    };
+    incidents.set(event.stream, known);
+    known.state = incident.decider.evolve(known.state, incident.read(event));
+    const now = new Map(casualtiesOf(known.state, timeZone).map(({ casualty, ...rest }) => [casualty, Object.values(rest)]));
+    for (const casualty of new Set([...known.casualties.keys(), ...now.keys()])) {
+      const versions = known.casualties.get(casualty) ?? [];
+      known.casualties.set(casualty, versions);
+      const last = versions.at(-1);
+      const standing = last && isOpen(last) ? last : undefined;
+      const told = now.get(casualty);
+      if (JSON.stringify(standing?.told) === JSON.stringify(told)) continue;
+      if (standing) standing.to = event.position;
+      if (told) versions.push({ told, from: event.position, to: FOR_EVER });
+    }
+  };
+  const rows = (put: Put): void => {
+    for (const [stream, { casualties }] of incidents)
+      for (const [casualty, versions] of casualties)
+        for (const { told, from, to } of versions)
+          put('casualty_facts', [stream.replace('incident-', ''), casualty, `${from}`, `${to}`, ...told]);
+  };
+  return { apply, rows };
+};
+
 /** The same JSON value, the same text: keys in order. */
 const canonicalJson = (text: string): string =>
   JSON.stringify(JSON.parse(text), (_, value: unknown) =>
@@ -370,6 +471,12 @@ const foldsOf = (timeZone: string): readonly Fold[] => [
   { projection: 'injury-facts', handles: (type) => type in injuryEvents, ...foldInjuries(timeZone) },
   { projection: 'case-files', handles: (type) => fileOf.has(type), ...foldCaseFiles() },
   { projection: 'survey-responses', handles: (type) => type === 'ResponsesRecorded', ...foldResponses() },
+  {
+    projection: 'activity-facts',
+    handles: (type) => type === 'ActivityHeld' || type === 'InterventionDesigned',
+    ...foldActivities(),
+  },
+  { projection: 'casualty-facts', handles: (type) => type in incident.events, ...foldCasualties(timeZone) },
 ];
 
 interface Fold {
@@ -475,11 +582,14 @@ export const compareWithFold = async ({
 const AS_TEXT: Readonly<Record<string, string>> = {
   'communities.groups': 'to_json(groups)::text',
   'case_files.body': 'body::text',
+  'case_files.communities': 'to_json(communities)::text',
   'survey_responses.answers': 'answers::text',
+  'activity_facts.organisations': 'to_json(organisations)::text',
+  'activity_facts.pledges': 'pledges::text',
 };
 
 /** Those of them whose keys PostgreSQL keeps in an order of its own. */
-const JSON_COLUMNS = new Set(['case_files.body', 'survey_responses.answers']);
+const JSON_COLUMNS = new Set(['case_files.body', 'survey_responses.answers', 'activity_facts.pledges']);
 
 async function* pagesUpTo(log: EventLog, last: Position): AsyncGenerator<RecordedEvent[]> {
   for (let after = START; after < last; ) {

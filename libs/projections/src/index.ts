@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { EventLog } from '@vigil/event-log';
 import type { Logger, SqlClient } from '@vigil/platform';
-import { CASE_FILES_MIGRATION, caseFilesProjector } from './case-files/case-files';
+import { ACTIVITY_FACTS_MIGRATION, activityFactsProjector } from './activity-facts/activity-facts';
+import { CASE_FILE_COMMUNITIES_MIGRATION, CASE_FILES_MIGRATION, caseFilesProjector } from './case-files/case-files';
+import { CASUALTY_FACTS_MIGRATION, casualtyFactsProjector } from './casualty-facts/casualty-facts';
 import { COMMUNITIES_MIGRATION, communitiesProjector } from './communities/communities';
 import { INJURY_FACTS_MIGRATION, INJURY_INDEXES_MIGRATION, injuryFactsProjector } from './injury-facts/injury-facts';
 import { compareWithFold } from './independent-fold';
@@ -22,7 +24,21 @@ export { createPostgresStore, type PostgresProjectionStore } from './runtime/pos
 export { createRuntime, type Runtime, type RuntimeOptions } from './runtime/runtime';
 export { CannotApply } from './runtime/rebuild';
 export { createReadModels, STILL_KNOWN, type CommunityRow, type ReadModels } from './communities/communities';
-export { createFileViews, type FileCount, type FileQuery, type FileRow, type FileViews } from './case-files/case-files';
+export {
+  createFileViews,
+  type FileCount,
+  type FileName,
+  type FileQuery,
+  type FileRow,
+  type FileViews,
+} from './case-files/case-files';
+export {
+  createShareViews,
+  type OrganisationShare,
+  type ShareQuery,
+  type Shares,
+  type ShareViews,
+} from './organisation-shares/organisation-shares';
 export { factOf, type Fact } from './injury-facts/fact';
 export {
   compareWithFold,
@@ -43,6 +59,9 @@ export const PROJECTION_MIGRATIONS = [
   OWNERS_MIGRATION,
   CASE_FILES_MIGRATION,
   SURVEY_RESPONSES_MIGRATION,
+  ACTIVITY_FACTS_MIGRATION,
+  CASUALTY_FACTS_MIGRATION,
+  CASE_FILE_COMMUNITIES_MIGRATION,
 ] as const;
 
 export interface ProjectionsOptions {
@@ -74,6 +93,8 @@ export const createProjections = ({
     injuryFactsProjector({ log, timeZone }),
     caseFilesProjector,
     surveyResponsesProjector,
+    activityFactsProjector({ log }),
+    casualtyFactsProjector({ log, timeZone }),
     ...more,
   ];
   const owner = `${hostname()}:${process.pid}:${randomBytes(4).toString('hex')}`;

@@ -289,6 +289,8 @@ test('an event type nobody handles is passed over; an unknown version halts thos
     ['injury-facts', 'halted'],
     ['case-files', 'live'],
     ['survey-responses', 'live'],
+    ['activity-facts', 'live'],
+    ['casualty-facts', 'live'],
   ]);
   expect(status[1]!.problem!.message).toContain('a newer program wrote it');
 });

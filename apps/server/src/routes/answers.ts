@@ -9,7 +9,15 @@ import type { Answer, AnswerSpec, Call } from '../route';
 export const positionSchema = z
   .union([z.int().min(0), z.string().regex(/^\d+$/)])
   .meta({ description: 'a place in the log; a number while it is below 2^53, then text' });
-export const writtenSchema = z.object({ id: z.string(), revision: z.int(), position: positionSchema });
+export const writtenSchema = z.object({
+  id: z.string(),
+  revision: z.int(),
+  position: positionSchema,
+  warnings: z
+    .array(z.looseObject({ code: z.string(), detail: z.string(), pointer: z.string(), value: z.string() }))
+    .optional()
+    .meta({ description: '`unknown-reference`: it names a file that is nowhere; taken all the same' }),
+});
 export const bilingualSchema = z.object({ zh: z.string(), en: z.string() });
 
 export const written201: Readonly<Record<number, AnswerSpec>> = {

@@ -7,21 +7,14 @@ import { rawBody } from '../http/body';
 import { HttpProblem } from '../http/problem';
 import { idempotencyKeyOf, mediaTypeOf } from '../http/request';
 import { checked, notFound, refuseIdentities } from '../http/validate';
-import { eventView, wirePosition } from '../queries';
+import { wirePosition } from '../queries';
 import { route, type Answer, type Call, type Route } from '../route';
-import { json200, listOf, nextUrl, positionSchema, written, written201 } from './answers';
+import { json200, listOf, nextUrl, written, written201 } from './answers';
+import { asOfPosition, asOfQuery } from './as-of';
+import { withWarnings } from './references';
+import { timelineOf, timelineSchema } from './timeline';
 
 const idParam = z.object({ id: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/) });
-const LAST = 2n ** 63n - 1n;
-const positionParam = z
-  .string()
-  .regex(/^\d{1,19}$/)
-  .transform(BigInt)
-  .refine((value) => value <= LAST);
-const asOfQuery = z.object({
-  asOfPosition: positionParam.optional().meta({ description: 'what was known at this position' }),
-  asOf: z.iso.datetime({ offset: true }).optional().meta({ description: 'what was known at this instant' }),
-});
 const day = z.iso.date();
 const listQuery = asOfQuery.extend({
   state: z.string().max(64).optional().meta({ description: 'a state, or `overdue`' }),
@@ -30,10 +23,6 @@ const listQuery = asOfQuery.extend({
   from: day.optional(),
   to: day.optional(),
 });
-
-/** The position that a reader asks about; undefined for now. */
-const asOfPosition = async (call: Call, { asOf, asOfPosition: at }: z.output<typeof asOfQuery>): Promise<bigint | undefined> =>
-  asOf === undefined ? at : call.engine.log.positionAt(new Date(asOf).toISOString());
 
 const today = (call: Call): string => localDate(new Date().toISOString(), call.engine.config.timeZone);
 
@@ -63,35 +52,17 @@ const foldedTo = async (call: Call, file: CaseFile, id: string, at: bigint | und
   return { state, events };
 };
 
-interface Change {
-  readonly field: string;
-  readonly before: unknown;
-  readonly after: unknown;
-}
-const differences = (before: FileState, after: FileState): Change[] => {
-  const [was, is] = [before, after] as unknown as [Record<string, unknown>, Record<string, unknown>];
-  return [...new Set([...Object.keys(was), ...Object.keys(is)])]
-    .filter((field) => JSON.stringify(was[field]) !== JSON.stringify(is[field]))
-    .map((field) => ({ field, before: was[field] ?? null, after: is[field] ?? null }));
-};
-
-/** Each event on both clocks: when it happened and when it was recorded, with what it changed. */
-const timeline = (file: CaseFile, events: readonly RecordedEvent[]) => {
-  let state = file.initialState;
-  return events.map((event) => {
-    const read = file.read(event);
-    const before = state;
-    state = file.decider.evolve(state, read);
-    const data = read.data as Record<string, unknown>;
-    const occurred = file.occurred?.map((field) => data[field]).find((value) => typeof value === 'string');
-    return {
-      ...eventView(event),
-      occurredAt: occurred ?? null,
-      state: state.state,
-      changes: differences(before, state),
-    };
-  });
-};
+const timeline = (file: CaseFile, events: readonly RecordedEvent[]) =>
+  timelineOf(
+    {
+      initialState: file.initialState,
+      evolve: file.decider.evolve,
+      read: file.read,
+      fieldsOf: (state) => state as FileState & Record<string, unknown>,
+      occurred: file.occurred ?? [],
+    },
+    events,
+  );
 
 const fileSchema = z.looseObject({ id: z.string(), state: z.string(), revision: z.int() });
 const countSchema = z.object({
@@ -190,7 +161,8 @@ const commandRoute = (file: CaseFile, type: string): Route => {
     body: rest as z.ZodType,
     ifMatch: unguarded ? 'optional' : 'required',
     answers: written201,
-    handler: async ({ params, body, request, engine, commandId, decide }) => {
+    handler: async (call) => {
+      const { params, body, request, engine, commandId, decide } = call as Call;
       const { id, ...parts } = params as { id: string } & Record<string, string>;
       const own = Object.fromEntries(Object.entries(parts).map(([field, text]) => [field, ofPath(text)]));
       const send = async (data: Record<string, unknown>, key: string): Promise<Answer> => {
@@ -203,7 +175,8 @@ const commandRoute = (file: CaseFile, type: string): Route => {
               checked(schema as z.ZodType, { ...data, ...own, [lines.field]: items.slice(n, n + lines.perEvent) }, 422),
             );
         const given = commands.map((each) => ({ type, data: each }));
-        return written(id, `/api/v1/${plural}/${id}`, await decide(name, id, given, undefined, key));
+        const answer = written(id, `/api/v1/${plural}/${id}`, await decide(name, id, given, undefined, key));
+        return withWarnings(call as Call, file, data, answer);
       };
       if (!lines) return send(body as Record<string, unknown>, commandId);
       const isStream = mediaTypeOf(request.headers) === STREAM;
@@ -240,7 +213,8 @@ const idPartsOf = (request: Call['request'], commandId: string): string[] => {
   return key === undefined ? [commandId] : [key, fingerprint(rawBody(request))];
 };
 
-const routesOf = (file: CaseFile): Route[] => {
+/** A register's commands, lists, board and timelines, made from the file's own definition. */
+export const routesOf = (file: CaseFile): Route[] => {
   const { name, plural, title, steps } = file;
   const tag = plural;
   const at = (id: string): string => `/api/v1/${plural}/${id}`;
@@ -255,9 +229,11 @@ const routesOf = (file: CaseFile): Route[] => {
             body: schema as z.ZodType,
             refusesIdentities: fieldsOf(schema as z.ZodType),
             answers: written201,
-            handler: async ({ body, request, commandId, decide }) => {
+            handler: async (call) => {
+              const { body, request, commandId, decide } = call;
               const id = file.idOf?.(body as never) ?? deterministicId(name, ...idPartsOf(request, commandId));
-              return written(id, at(id), await decide(name, id, [{ type, data: body }]));
+              const answer = written(id, at(id), await decide(name, id, [{ type, data: body }]));
+              return withWarnings(call, file, body, answer);
             },
           })
         : commandRoute(file, type),
@@ -332,20 +308,7 @@ const routesOf = (file: CaseFile): Route[] => {
       summary: { zh: `一个${title.zh}的全部事件,两种时间`, en: `Everything that happened to it, on both clocks` },
       params: idParam,
       query: asOfQuery,
-      answers: json200(
-        listOf(
-          z.looseObject({
-            position: positionSchema,
-            revision: z.int(),
-            type: z.string(),
-            recordedAt: z.string(),
-            occurredAt: z.string().nullable(),
-            state: z.string(),
-            changes: z.array(z.object({ field: z.string(), before: z.unknown(), after: z.unknown() })),
-          }),
-        ),
-        { zh: '按修订号排序', en: 'by revision' },
-      ),
+      answers: json200(timelineSchema, { zh: '按修订号排序', en: 'by revision' }),
       handler: async (call) => {
         const { id } = call.params;
         const { events } = await foldedTo(call as Call, file, id, await asOfPosition(call as Call, call.query));
@@ -359,5 +322,5 @@ const routesOf = (file: CaseFile): Route[] => {
   ];
 };
 
-/** Every register of case files: its commands, lists, board and timelines, made from the file's own definition. */
-export const caseFileRoutes: readonly Route[] = caseFiles.flatMap(routesOf);
+/** Every register of case files but that of indicators, whose lists hold those shipped as well. */
+export const caseFileRoutes: readonly Route[] = caseFiles.filter(({ name }) => name !== 'indicator').flatMap(routesOf);

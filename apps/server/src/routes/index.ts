@@ -3,12 +3,15 @@ import { caseFileRoutes } from './case-files';
 import { communityRoutes } from './communities';
 import { criteriaSetRoutes } from './criteria-sets';
 import { docsRoutes } from './docs';
+import { effectRoutes } from './effect';
 import { feedRoutes } from './feeds';
 import { healthRoutes } from './health';
+import { indicatorRoutes } from './indicators';
 import { injuryRoutes } from './injuries';
 import { jobRoutes } from './jobs';
 import { logRoutes } from './log';
 import { observationRoutes } from './observations';
+import { organisationRoutes } from './organisations';
 import { projectionRoutes } from './projections';
 import { referenceRoutes } from './reference';
 
@@ -16,8 +19,11 @@ import { referenceRoutes } from './reference';
 export const routes: readonly Route[] = [
   ...communityRoutes,
   ...injuryRoutes,
+  ...organisationRoutes,
   ...caseFileRoutes,
+  ...effectRoutes,
   ...criteriaSetRoutes,
+  ...indicatorRoutes,
   ...observationRoutes,
   ...feedRoutes,
   ...jobRoutes,

@@ -1,16 +1,32 @@
-import { injuryCommands, injuryId, injuryRecord } from '@vigil/domain';
+import { aggregates, injuryCommands, injuryId, injuryRecord, type InjuryState } from '@vigil/domain';
 import { z } from 'zod';
 import { HttpProblem } from '../http/problem';
 import { notFound } from '../http/validate';
+import { linksOf } from '../queries';
 import { route, type Call, type Route } from '../route';
-import { json200, listOf, positionSchema, written, written201 } from './answers';
+import { json200, positionSchema, written, written201 } from './answers';
+import { asOfPosition, asOfQuery } from './as-of';
+import { timelineOf, timelineSchema } from './timeline';
 
 const tag = 'injuries';
 const idParam = z.object({ id: z.uuid().toLowerCase() });
 const at = (id: string): string => `/api/v1/injuries/${id}`;
 
-const missing = (id: string): HttpProblem =>
-  notFound({ zh: `没有伤害记录 ${id}`, en: `there is no injury record ${id}` }, 'injury-not-found');
+const missing = (id: string, at?: bigint): HttpProblem =>
+  notFound(
+    {
+      zh: at === undefined ? `没有伤害记录 ${id}` : `位置 ${at} 时没有伤害记录 ${id}`,
+      en: at === undefined ? `there is no injury record ${id}` : `there was no injury record ${id} at position ${at}`,
+    },
+    'injury-not-found',
+  );
+
+/** A record's fields, its state and its links: what a timeline tells the changes of. */
+const fieldsOf = (state: InjuryState): Record<string, unknown> & { state: string } => {
+  if (state.status === 'none') return { state: state.status };
+  const links = linksOf(state);
+  return { state: state.status, ...state.record, ...(links.length > 0 && { links }) };
+};
 
 /** Reported over this API, a record needs no number of its own: the command's id serves, so that a repeat is the same record. */
 const reportBody = injuryRecord.extend({
@@ -37,7 +53,7 @@ const change = (name: string, type: ChangeType, zh: string, en: string): Route =
 
 /** The other report must be there: a link to nothing would count a person away. */
 const requireOther = async (call: Call, other: string): Promise<void> => {
-  if (!(await call.ask('injury', other)))
+  if (!(await call.ask('injury', { id: other })))
     throw new HttpProblem(
       404,
       'injury-not-found',
@@ -74,8 +90,9 @@ export const injuryRoutes: readonly Route[] = [
     method: 'GET',
     path: '/injuries/{id}',
     tag,
-    summary: { zh: '一例伤害的当前内容', en: 'One injury as it stands' },
+    summary: { zh: '一例伤害', en: 'One injury' },
     params: idParam,
+    query: asOfQuery,
     answers: json200(
       z.object({
         id: z.uuid(),
@@ -88,11 +105,16 @@ export const injuryRoutes: readonly Route[] = [
         recordedAt: z.string(),
         changedAt: z.string(),
       }),
-      { zh: '来源代码与标准代码并列', en: 'the source’s codes, and the canonical ones beside them' },
+      {
+        zh: '现在,或当时所知;来源代码与标准代码并列',
+        en: 'as it stands, or as it was known; the source’s codes, and the canonical ones beside them',
+      },
     ),
-    handler: async ({ params: { id }, ask }) => {
-      const found = await ask('injury', id);
-      if (!found) throw missing(id);
+    handler: async (call) => {
+      const { id } = call.params;
+      const at = await asOfPosition(call as Call, call.query);
+      const found = await call.ask('injury', { id, at });
+      if (!found) throw missing(id, at);
       return { status: 200, body: found, headers: { ETag: `"r${found.revision}"` } };
     },
   }),
@@ -100,21 +122,28 @@ export const injuryRoutes: readonly Route[] = [
     method: 'GET',
     path: '/injuries/{id}/timeline',
     tag,
-    summary: { zh: '一例伤害的全部事件', en: 'Everything that happened to the record' },
+    summary: { zh: '一例伤害的全部事件,两种时间', en: 'Everything that happened to the record, on both clocks' },
     params: idParam,
-    answers: json200(
-      listOf(
-        z.object({ position: positionSchema, revision: z.int(), type: z.string(), recordedAt: z.string(), data: z.unknown() }),
-      ),
-      {
-        zh: '按修订号排序',
-        en: 'by revision',
-      },
-    ),
-    handler: async ({ params: { id }, ask }) => {
-      const data = await ask('timeline', id);
-      if (!data) throw missing(id);
-      return { status: 200, body: { data }, headers: { ETag: `"r${data.at(-1)!.revision}"` } };
+    query: asOfQuery,
+    answers: json200(timelineSchema, { zh: '按修订号排序', en: 'by revision' }),
+    handler: async (call) => {
+      const { id } = call.params;
+      const at = await asOfPosition(call as Call, call.query);
+      const events = await call.ask('injuryEvents', { id, at });
+      if (events.length === 0) throw missing(id, at);
+      const { decider, read } = aggregates.injury;
+      const shown = {
+        initialState: decider.initialState,
+        evolve: decider.evolve as (state: InjuryState, event: { type: string; data: unknown }) => InjuryState,
+        read,
+        fieldsOf,
+        occurred: ['occurredAt', 'asOf'],
+      };
+      return {
+        status: 200,
+        body: { data: timelineOf(shown, events) },
+        headers: { ETag: `"r${events.at(-1)!.revision}"` },
+      };
     },
   }),
   change('corrections', 'CorrectInjury', '更正:写明取代的字段和理由', 'Correct: the fields replaced and why'),

@@ -1,28 +1,34 @@
 import { Readable } from 'node:stream';
-import {
-  definitionHash,
-  indicator,
-  indicators,
-  parseObservationQuery,
-  toCsv,
-  toNdjson,
-  type ObservationAnswer,
-} from '@vigil/indicators';
-import { localDate, nearest } from '@vigil/vocabulary';
+import { parseObservationQuery, toCsv, toJsonStat, toNdjson, toParquet, toXlsx, type ObservationAnswer } from '@vigil/indicators';
+import { localDate } from '@vigil/vocabulary';
 import { z } from 'zod';
-import { HttpProblem, problemItem, refusedAll } from '../http/problem';
+import { HttpProblem, problemItem, refusedAll, type Language } from '../http/problem';
 import { header, weighted } from '../http/request';
 import { wirePosition } from '../queries';
 import { route, type Answer, type AnswerSpec, type Call, type Route } from '../route';
-import { bilingualSchema, json200, listOf, page, paged, positionSchema } from './answers';
+import { positionSchema } from './answers';
+import { indicatorsFor } from './indicators';
 
 const tag = 'observations';
-const FORMATS = { json: 'application/json', csv: 'text/csv', ndjson: 'application/x-ndjson' } as const;
+/** By suffix. JSON-stat has no registered type; this one is as RFC 6838 would have it. */
+const FORMATS = {
+  json: 'application/json',
+  csv: 'text/csv',
+  ndjson: 'application/x-ndjson',
+  xlsx: 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet',
+  parquet: 'application/vnd.apache.parquet',
+  'json-stat': 'application/vnd.json-stat+json',
+} as const;
 type Format = keyof typeof FORMATS;
-const NOT_YET: Readonly<Record<string, string>> = {
-  'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet': 'XLSX',
-  'application/vnd.apache.parquet': 'Parquet',
-  'application/x-parquet': 'Parquet',
+/** What readers also ask by. */
+const ALIASES: Readonly<Record<string, Format>> = {
+  ...(Object.fromEntries(Object.entries(FORMATS).map(([format, type]) => [type, format])) as Record<string, Format>),
+  'application/ndjson': 'ndjson',
+  'application/x-parquet': 'parquet',
+  'application/json+jsonstat': 'json-stat',
+  'application/*': 'json',
+  'text/*': 'csv',
+  '*/*': 'json',
 };
 
 const notAcceptable = (asked: string): HttpProblem =>
@@ -30,8 +36,8 @@ const notAcceptable = (asked: string): HttpProblem =>
     406,
     'format-not-available',
     {
-      zh: `本版本不提供 ${asked};可用 JSON、CSV(.csv)或 NDJSON(.ndjson)`,
-      en: `this version does not write ${asked}; there are JSON, CSV (.csv) and NDJSON (.ndjson)`,
+      zh: `本版本不提供 ${asked};可用 JSON、CSV(.csv)、NDJSON(.ndjson)、XLSX(.xlsx)、Parquet(.parquet)或 JSON-stat(.json-stat)`,
+      en: `this version does not write ${asked}; there are JSON, CSV (.csv), NDJSON (.ndjson), XLSX (.xlsx), Parquet (.parquet) and JSON-stat (.json-stat)`,
     },
     {
       errors: [
@@ -49,15 +55,8 @@ const notAcceptable = (asked: string): HttpProblem =>
 const negotiated = (call: Call): Format => {
   const asked = weighted(header(call.request.headers, 'accept'));
   if (asked.length === 0) return 'json';
-  for (const name of asked) {
-    const found = (Object.keys(FORMATS) as Format[]).find(
-      (format) => FORMATS[format] === name || (format === 'ndjson' && name === 'application/ndjson'),
-    );
-    if (found) return found;
-    if (name === '*/*' || name === 'application/*') return 'json';
-    if (name === 'text/*') return 'csv';
-    if (NOT_YET[name]) throw notAcceptable(NOT_YET[name]);
-  }
+  const found = asked.find((name) => Object.hasOwn(ALIASES, name));
+  if (found) return ALIASES[found]!;
   throw notAcceptable(asked.slice(0, 3).join(', ').slice(0, 100));
 };
 
@@ -67,23 +66,42 @@ const observe = async (
   format: Format,
 ): Promise<Answer> => {
   const today = localDate(new Date().toISOString(), call.engine.config.timeZone);
-  const parsed = parseObservationQuery(source, { today });
+  const parsed = parseObservationQuery(source, { today, indicators: await indicatorsFor(call, source) });
   if (!parsed.ok) throw refusedAll(400, parsed.problems);
   const query = parsed.value;
   if (query.minPosition !== undefined) await call.waitFor(query.minPosition);
   const result = await call.ask('observations', query);
   if (!result.ok) throw refusedAll(result.status ?? 400, result.problems);
   const answer = result.value;
-  const type = `${FORMATS[format]}; charset=utf-8`;
-  if (format === 'csv')
-    return {
-      status: 200,
-      type,
-      stream: Readable.from(toCsv(answer, { bom: query.bom })),
-      headers: { 'Content-Disposition': 'attachment; filename="observations.csv"' },
-    };
-  if (format === 'ndjson') return { status: 200, type, stream: Readable.from(toNdjson(answer)) };
-  return { status: 200, body: localised(answer, call) };
+  if (format === 'json') return { status: 200, body: localised(answer, call) };
+  return { status: 200, ...written(answer, format, { bom: query.bom, language: call.language }) };
+};
+
+const attachment = (name: string) => ({ 'Content-Disposition': `attachment; filename="${name}"` });
+
+/** An answer on its way in pieces. */
+const written = (
+  answer: ObservationAnswer,
+  format: Exclude<Format, 'json'>,
+  { bom, language }: { readonly bom: boolean; readonly language: Language },
+): Omit<Answer, 'status'> => {
+  const type = FORMATS[format];
+  const text = `${type}; charset=utf-8`;
+  switch (format) {
+    case 'csv':
+      return { type: text, stream: Readable.from(toCsv(answer, { bom })), headers: attachment('observations.csv') };
+    case 'ndjson':
+      return { type: text, stream: Readable.from(toNdjson(answer)) };
+    case 'xlsx':
+      return { type, stream: Readable.from(toXlsx(answer, { language })), headers: attachment('observations.xlsx') };
+    case 'parquet':
+      return { type, stream: Readable.from(toParquet(answer)), headers: attachment('observations.parquet') };
+    case 'json-stat': {
+      const cube = toJsonStat(answer, { language });
+      if (!cube.ok) throw refusedAll(413, [cube.problem]);
+      return { type, stream: Readable.from(cube.value) };
+    }
+  }
 };
 
 const localised = ({ data, meta }: ObservationAnswer, { language }: Call) => ({
@@ -155,7 +173,11 @@ const answerSchema = z.object({
     .loose(),
 });
 const answered: Readonly<Record<number, AnswerSpec>> = {
-  200: { schema: answerSchema, about: { zh: '数值、区间与出处', en: 'values, intervals and their provenance' } },
+  200: {
+    schema: answerSchema,
+    alsoTypes: Object.values(FORMATS).filter((type) => type !== FORMATS.json),
+    about: { zh: '数值、区间与出处', en: 'values, intervals and their provenance' },
+  },
 };
 const tables = (type: string): Readonly<Record<number, AnswerSpec>> => ({
   200: { type, about: { zh: '每行带出处', en: 'provenance on every row' } },
@@ -168,36 +190,17 @@ const searchOf = (call: Call): URLSearchParams => {
   return new URLSearchParams(at < 0 ? '' : url.slice(at + 1));
 };
 
-const suffixed = (format: Exclude<Format, 'json'>): Route =>
+const suffixed = (format: Exclude<Format, 'json'>, name: string): Route =>
   route({
     method: 'GET',
     path: `/observations.${format}`,
     tag,
-    summary: { zh: `指标数值,${format.toUpperCase()}`, en: `Observations as ${format.toUpperCase()}` },
+    summary: { zh: `指标数值,${name}`, en: `Observations as ${name}` },
     query: querySchema,
     freeQuery: true,
     answers: tables(FORMATS[format]),
     handler: (call) => observe(call as Call, searchOf(call as Call), format),
   });
-
-const refusedSuffix = (suffix: string, name: string): Route =>
-  route({
-    method: 'GET',
-    path: `/observations.${suffix}`,
-    tag,
-    summary: { zh: `${name}:本版本不提供`, en: `${name}: not in this version` },
-    freeQuery: true,
-    answers: { 406: { about: { zh: '没有这种格式', en: 'no such format' } } },
-    handler: async () => {
-      throw notAcceptable(name);
-    },
-  });
-
-const indicatorSchema = z.looseObject({ code: z.string(), version: z.int(), name: bilingualSchema, hash: z.string() });
-const indicatorView = (definition: ReturnType<typeof indicators>[number]) => ({
-  ...definition,
-  hash: definitionHash(definition),
-});
 
 export const observationRoutes: readonly Route[] = [
   route({
@@ -210,10 +213,11 @@ export const observationRoutes: readonly Route[] = [
     answers: answered,
     handler: (call) => observe(call as Call, searchOf(call as Call), negotiated(call as Call)),
   }),
-  suffixed('csv'),
-  suffixed('ndjson'),
-  refusedSuffix('xlsx', 'XLSX'),
-  refusedSuffix('parquet', 'Parquet'),
+  suffixed('csv', 'CSV'),
+  suffixed('ndjson', 'NDJSON'),
+  suffixed('xlsx', 'XLSX'),
+  suffixed('parquet', 'Parquet'),
+  suffixed('json-stat', 'JSON-stat 2.0'),
   route({
     method: 'POST',
     path: '/observations/query',
@@ -223,35 +227,5 @@ export const observationRoutes: readonly Route[] = [
     idempotent: 'never', // a question changes nothing
     answers: answered,
     handler: (call) => observe(call as Call, call.body as Record<string, unknown>, negotiated(call as Call)),
-  }),
-  route({
-    method: 'GET',
-    path: '/indicators',
-    tag,
-    summary: { zh: '指标定义目录', en: 'Indicator definitions' },
-    query: page,
-    answers: json200(listOf(indicatorSchema), { zh: '按代码排序', en: 'by code' }),
-    handler: async (call) => paged(call, indicators().map(indicatorView), ({ code }) => code),
-  }),
-  route({
-    method: 'GET',
-    path: '/indicators/{code}',
-    tag,
-    summary: { zh: '一个指标的定义', en: 'One indicator definition' },
-    params: z.object({ code: z.string().max(64) }),
-    answers: json200(indicatorSchema, { zh: '定义及其哈希', en: 'the definition and its hash' }),
-    handler: async ({ params: { code } }) => {
-      const found = indicator(code);
-      if (found) return { status: 200, body: indicatorView(found) };
-      const codes = indicators().map((known) => known.code);
-      const suggestion = nearest(code, codes);
-      const detail = {
-        zh: `没有指标 ${code}${suggestion ? `;是否为 ${suggestion}` : ''}`,
-        en: `there is no indicator ${code}${suggestion ? `; did you mean ${suggestion}` : ''}`,
-      };
-      throw new HttpProblem(404, 'indicator-not-found', detail, {
-        errors: [{ code: 'indicator-not-found', detail, value: code, allowed: codes, ...(suggestion && { suggestion }) }],
-      });
-    },
   }),
 ];

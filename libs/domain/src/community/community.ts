@@ -112,7 +112,8 @@ export const communityEvents = {
   CommunityRegistered: eventType('CommunityRegistered', 1, registration),
   CommunityBoundaryDrawn: eventType('CommunityBoundaryDrawn', 1, boundary),
   PopulationRecorded: eventType('PopulationRecorded', 1, population),
-  ExposureRecorded: eventType('ExposureRecorded', 1, exposure),
+  // Version 2 knows more kinds; what version 1 says still holds.
+  ExposureRecorded: eventType('ExposureRecorded', 2, exposure, (data) => data),
   CommunityRetired: eventType('CommunityRetired', 1, retirement),
 } as const;
 export type CommunityEvent =

@@ -143,6 +143,7 @@ describe('动态评估、持续改进: a cycle from its targets to verified corr
     ];
     expect(evaluation.facets(evaluationGiven(events).state)).toEqual({
       community: 'S-01',
+      communities: ['S-01'],
       kind: 'AQT-9001-2006',
       day: '2026-04-01',
       due: '2027-02-01',

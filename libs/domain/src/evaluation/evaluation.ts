@@ -398,6 +398,7 @@ export const evaluation = caseFile<EvaluationState>({
   },
   facets: ({ communities, criteriaSet: code, period, actions = [] }) => ({
     community: communities?.length === 1 ? communities[0] : undefined,
+    communities,
     kind: code,
     day: period === undefined ? undefined : fixedPeriod(period)!.start,
     due: actions

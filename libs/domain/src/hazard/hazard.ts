@@ -188,5 +188,6 @@ export const hazard = caseFile<HazardState>({
     day: found?.identifiedAt.slice(0, 10),
     due: state === 'ordered' || state === 'reopened' ? deadline : undefined,
   }),
+  references: { placeId: 'place', inspectionId: 'inspection', identifiedBy: 'organisation', verifiedBy: 'organisation' },
   occurred: ['identifiedAt', 'completedAt', 'verifiedAt', 'reopenedAt', 'listedAt'],
 });

@@ -245,6 +245,17 @@ export const incident = caseFile<IncidentState>({
     kind: report?.kind,
     day: (report?.occurredAt ?? report?.knownAt)?.slice(0, 10),
   }),
+  references: {
+    placeId: 'place',
+    reportedBy: 'organisation',
+    employer: 'organisation',
+    by: 'organisation',
+    injuryId: 'injury',
+    'casualties.injuryId': 'injury',
+    'replaces.placeId': 'place',
+    'replaces.employer': 'organisation',
+    'replaces.casualties.injuryId': 'injury',
+  },
   occurred: ['occurredAt', 'on'],
   // Never stored: who corrects a casualty corrects these with it.
   derived: ({ report }) => (report?.casualties ? { summary: summaryOf(report.casualties) } : {}),

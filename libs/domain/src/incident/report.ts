@@ -143,30 +143,35 @@ const disaster = {
 } as const;
 const all = { ...crash, ...fire, ...workAccident, ...burglary, ...snatching, ...dispute, ...disaster } as const;
 
-const common = { ...source, ...required, ...optional } as const;
+type Shape = Readonly<Record<string, z.ZodType>>;
 /** One incident: what all kinds have, and what its kind has. */
-export const incidentReport = z.discriminatedUnion(
-  'kind',
-  [
-    z.strictObject({ kind: z.literal('crash'), ...common, ...crash }),
-    z.strictObject({ kind: z.literal('fire'), ...common, ...fire }),
-    z.strictObject({ kind: z.literal('work-accident'), ...common, ...workAccident }),
-    z.strictObject({ kind: z.literal('burglary'), ...common, ...burglary }),
-    z.strictObject({ kind: z.literal('bag-snatching'), ...common, ...snatching }),
-    z.strictObject({ kind: z.literal('dispute'), ...common, ...dispute }),
-    z.strictObject({ kind: z.literal('disaster'), ...common, ...disaster }),
-  ],
-  {
-    error: ({ code }) =>
-      code === 'invalid_union'
-        ? say('unknown-kind', `类别应为 ${INCIDENT_KINDS.join('、')} 之一`, `the kind is one of ${INCIDENT_KINDS.join(', ')}`)
-            .message
-        : undefined,
-  },
-);
+const reportWith = <S extends Shape>(source: S) => {
+  const common = { ...source, ...required, ...optional } as const;
+  return z.discriminatedUnion(
+    'kind',
+    [
+      z.strictObject({ kind: z.literal('crash'), ...common, ...crash }),
+      z.strictObject({ kind: z.literal('fire'), ...common, ...fire }),
+      z.strictObject({ kind: z.literal('work-accident'), ...common, ...workAccident }),
+      z.strictObject({ kind: z.literal('burglary'), ...common, ...burglary }),
+      z.strictObject({ kind: z.literal('bag-snatching'), ...common, ...snatching }),
+      z.strictObject({ kind: z.literal('dispute'), ...common, ...dispute }),
+      z.strictObject({ kind: z.literal('disaster'), ...common, ...disaster }),
+    ],
+    {
+      error: ({ code }) =>
+        code === 'invalid_union'
+          ? say('unknown-kind', `类别应为 ${INCIDENT_KINDS.join('、')} 之一`, `the kind is one of ${INCIDENT_KINDS.join(', ')}`)
+              .message
+          : undefined,
+    },
+  );
+};
+export const incidentReport = reportWith(source);
+/** As a feed pushes it: under the sender's number, of the feed that it is sent to. */
+export const pushedIncident = reportWith({ recordId: source.recordId.unwrap(), reportedBy: source.reportedBy });
 export type IncidentReport = z.infer<typeof incidentReport>;
 
-type Shape = Readonly<Record<string, z.ZodType>>;
 const emptiable = <S extends Shape>(shape: S) =>
   Object.fromEntries(Object.entries(shape).map(([field, schema]) => [field, schema.nullable()])) as {
     [K in keyof S]: z.ZodNullable<S[K]>;

@@ -170,6 +170,7 @@ export const inspection = caseFile<InspectionState>({
       due: state === 'planned' || state === 'under-way' ? days?.last : undefined,
     };
   },
+  references: { places: 'place', placesCovered: 'place', hazardsFound: 'hazard', by: 'organisation' },
   occurred: ['carriedOutAt', 'on'],
   derived: ({ plan: planned, placesCovered, hazardIds = [], hazardCount = 0 }) => ({
     ...coverageOf(planned!.places, placesCovered),

@@ -67,6 +67,7 @@ describe('试点先行、以点带面: a project is piloted, then rolled out', (
     interventionGiven(pilotRuns).when(command('StartIntervention', second.data)).then([second]);
     expect(intervention.facets(interventionGiven([...pilotRuns, second]).state)).toEqual({
       community: undefined,
+      communities: ['S-01', 'S-02', 'S-03'],
       kind: 'elderly',
       day: '2024-01-31',
     });

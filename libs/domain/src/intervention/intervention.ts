@@ -344,8 +344,16 @@ export const intervention = caseFile<InterventionState>({
   },
   facets: ({ design: designed, starts = {} }) => ({
     community: designed?.units.length === 1 ? designed.units[0] : undefined,
+    // Its units in their order, then those that joined by a roll-out.
+    communities: designed && [
+      ...designed.units,
+      ...Object.keys(starts)
+        .filter((unit) => !designed.units.includes(unit))
+        .sort(),
+    ],
     kind: designed?.domain,
     day: first(Object.values(starts)),
   }),
+  references: { leader: 'organisation', organisations: 'organisation' },
   occurred: ['startedOn', 'heldOn', 'measuredAt', 'closedOn'],
 });

@@ -141,10 +141,12 @@ describe('an organisation', () => {
 
   it('is listed by kind, by its seat or else where it takes part, and by its first day', () => {
     const facets = (...events: { type: string; data: object }[]) => organisation.facets(organisationGiven(events).state);
-    expect(facets(registered)).toEqual({ community: undefined, kind: 'government', day: '2003-01-01' });
+    expect(facets(registered)).toEqual({ community: undefined, communities: [], kind: 'government', day: '2003-01-01' });
     expect(facets(registered, joined(), joined('feed', '2021-01-01', 'S-02'), left()).community).toBe('S-02');
     expect(facets(registered, joined(), left()).community).toBe('S-01');
-    expect(facets({ ...registered, data: { ...registered.data, community: 'S-09' } }, joined()).community).toBe('S-09');
+    const seated = { ...registered, data: { ...registered.data, community: 'S-09' } };
+    expect(facets(seated, joined())).toMatchObject({ community: 'S-09', communities: ['S-09', 'S-01'] });
+    expect(facets(seated, joined(), joined('feed', '2021-01-01', 'S-09')).communities).toEqual(['S-09', 'S-01']);
   });
 
   it('has no field for a person', () => {

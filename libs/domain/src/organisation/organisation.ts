@@ -219,9 +219,14 @@ export const organisation = caseFile<OrganisationState>({
   },
   facets: ({ registration: own, memberships = [] }) => ({
     community: own?.community ?? (memberships.find(({ until }) => until === undefined) ?? memberships[0])?.community,
+    // Its seat, and where it is or was part of the programme.
+    communities: [
+      ...new Set([...(own?.community === undefined ? [] : [own.community]), ...memberships.map(({ community }) => community)]),
+    ],
     kind: own?.kind,
     day: own?.validFrom,
   }),
+  references: { department: 'organisation', into: 'organisation' },
   occurred: ['validFrom', 'on'],
   derived: ({ names = [], mergedOn }) => {
     const { from: _, ...name } = names.at(-1)!;

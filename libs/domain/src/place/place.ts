@@ -159,6 +159,7 @@ export const place = caseFile<PlaceState>({
     kind: types?.at(-1)?.type,
     day: own?.validFrom,
   }),
+  references: { supervisedBy: 'organisation' },
   occurred: ['validFrom', 'on'],
   derived: ({ types = [] }) => ({ type: types.at(-1)!.type, history: spans(types) }),
 });

@@ -102,6 +102,7 @@ describe('知晓率: a survey is asked in waves', () => {
     const events = [plain, opened(1, '2025-03-01', { closesOn: '2025-03-31' })];
     expect(survey.facets(surveyGiven(events).state)).toEqual({
       community: 'S-01',
+      communities: ['S-01'],
       kind: 'home',
       day: '2025-03-01',
       due: '2025-03-31',

@@ -232,6 +232,8 @@ export const survey = caseFile<SurveyState>({
       schema: design,
       from: [NONE],
       leads: { SurveyDesigned: 'designed' },
+      // Version 2 knows questions of awareness; what version 1 says still holds.
+      upcasts: { SurveyDesigned: [(data) => data] },
       rule: ({ questions, strata = [], communities }) => {
         for (const [field, list] of [
           ['questions', codesOf(questions)],

@@ -1,9 +1,10 @@
 /** The envelope and payloads a feed may push, and what is refused of them before any decision. */
-import { injuryCommands, injuryId, injuryRecord, say, type InjuryCommand } from '@vigil/domain';
+import { say, type DomainEvent } from '@vigil/domain';
 import { deterministicId, fingerprint, nearest, parseInstant, type Problem } from '@vigil/vocabulary';
 import { z } from 'zod';
 import { isIdentityName } from '../identity';
 import { pointerOf, zodProblems } from '../problems';
+import { PUSHED, type PushedType, type RecordKind } from './kinds';
 
 // U+001F parts the pieces of an id; the others have no place in one either.
 const PLAIN = /^[^\u0000-\u001f\u007f]+$/;
@@ -35,22 +36,11 @@ const envelope = z.looseObject({
   data: z.record(z.string(), z.unknown()),
 });
 
-const recordId = injuryRecord.shape.recordId;
-/** By type: the payload's schema and the command it is. Payloads name no feed: the address it was sent to does. */
-const TYPES = {
-  'org.vigil.injury.reported.v1': { command: 'ReportInjury', schema: injuryRecord.omit({ feed: true }) },
-  'org.vigil.injury.corrected.v1': { command: 'CorrectInjury', schema: injuryCommands.CorrectInjury.extend({ recordId }) },
-  'org.vigil.injury.outcome-updated.v1': {
-    command: 'UpdateInjuryOutcome',
-    schema: injuryCommands.UpdateInjuryOutcome.extend({ recordId }),
-  },
-  'org.vigil.injury.retracted.v1': { command: 'RetractInjury', schema: injuryCommands.RetractInjury.extend({ recordId }) },
-} as const;
-const isType = (type: string): type is keyof typeof TYPES => Object.hasOwn(TYPES, type);
+const typeOf = (type: string): PushedType | undefined => (Object.hasOwn(PUSHED, type) ? PUSHED[type] : undefined);
 
 /** Schemas of `data` by event type, for `/api/v1/schemas/{type}`: `z.toJSONSchema(schema, { io: 'input' })`. */
 export const feedSchemas = (): Record<string, z.ZodType> =>
-  Object.fromEntries(Object.entries(TYPES).map(([type, { schema }]) => [type, schema]));
+  Object.fromEntries(Object.entries(PUSHED).map(([type, { schema }]) => [type, schema]));
 
 /** A pushed event, understood: what is to be decided, and under which ids. */
 export interface Understood {
@@ -58,8 +48,12 @@ export interface Understood {
   readonly id: string;
   /** In the log: of source and id. */
   readonly eventId: string;
-  readonly injury: string;
-  readonly command: InjuryCommand;
+  readonly aggregate: RecordKind['aggregate'];
+  /** Of the record that its feed and number name. */
+  readonly stream: string;
+  /** It begins the record. */
+  readonly first: boolean;
+  readonly command: DomainEvent;
   readonly metadata: string;
   readonly fingerprint: string;
 }
@@ -117,7 +111,7 @@ const unacceptable = (value: unknown, path: PropertyKey[], depth: number): Probl
 };
 
 const unknownType = (type: string): Problem => {
-  const allowed = Object.keys(TYPES);
+  const allowed = Object.keys(PUSHED);
   const suggestion = nearest(type, allowed);
   return problem(
     'unknown-event-type',
@@ -139,8 +133,10 @@ export const understand = (
   const parsed = envelope.safeParse(value);
   if (!parsed.success) return { id, problem: zodProblems(parsed.error, value)[0]! };
   const { type, source, subject, time, data } = parsed.data;
-  if (!isType(type)) return { id, problem: unknownType(type) };
-  const { schema, command } = TYPES[type];
+  const pushed = typeOf(type);
+  if (!pushed) return { id, problem: unknownType(type) };
+  const { schema, command, first } = pushed;
+  const { aggregate, idOf, keepsNumber } = pushed.kind;
   const payload = schema.safeParse(data);
   if (!payload.success) return { id, problem: zodProblems(payload.error, data, { schema, base: '/data' })[0]! };
   const { recordId, ...rest } = payload.data as { recordId: string };
@@ -156,13 +152,18 @@ export const understand = (
     event: {
       id: parsed.data.id,
       eventId: deterministicId('event', source, parsed.data.id),
-      injury: injuryId(feed, recordId),
-      // A report keeps its number; other events stand in its stream.
-      command: {
-        type: command,
-        data: command === 'ReportInjury' ? { recordId, feed, ...rest } : rest,
-      } as unknown as InjuryCommand,
-      metadata: JSON.stringify({ source, id: parsed.data.id, feed, ...(time !== undefined && { time }) }),
+      aggregate,
+      stream: aggregate.streamOf(idOf(feed, recordId)),
+      first,
+      // A report keeps its number where it has a field for it; other events stand in its stream.
+      command: { type: command, data: first && keepsNumber ? { recordId, feed, ...rest } : rest },
+      metadata: JSON.stringify({
+        source,
+        id: parsed.data.id,
+        feed,
+        ...(first && !keepsNumber && { recordId }),
+        ...(time !== undefined && { time }),
+      }),
       fingerprint: fingerprint(JSON.stringify(value)),
     },
   };

@@ -1,4 +1,4 @@
-import { injury, injuryId, injuryStream, type InjuryEvent } from '@vigil/domain';
+import { hazard, incident, injury, injuryId, injuryStream, type CaseFile, type FileState, type InjuryEvent } from '@vigil/domain';
 import { createMemoryLog, START, type EventLog } from '@vigil/event-log';
 import { deterministicId } from '@vigil/vocabulary';
 import fc from 'fast-check';
@@ -426,6 +426,166 @@ it('any order and repetition of reports ends in the same log', async () => {
 });
 
 it('its schemas can be published', () => {
-  for (const schema of Object.values(feedSchemas()))
-    expect(z.toJSONSchema(schema, { io: 'input' })).toMatchObject({ type: 'object', additionalProperties: false });
+  for (const schema of Object.values(feedSchemas())) {
+    const made = z.toJSONSchema(schema, { io: 'input' });
+    // An incident is one of its kinds.
+    for (const each of made.oneOf ?? [made]) expect(each).toMatchObject({ type: 'object', additionalProperties: false });
+  }
+});
+
+describe('events of incidents and hazards', () => {
+  const of = (type: string, id: string, payload: object, more: object = {}) => ({
+    specversion: '1.0',
+    type: `org.vigil.${type}.v1`,
+    source: '/feeds/clinic-03',
+    id,
+    data: payload,
+    ...more,
+  });
+  const crash = (recordId: string, more: object = {}, id = `${recordId}-1`) =>
+    of(
+      'incident.reported',
+      id,
+      { recordId, kind: 'crash', community: 'C-001', knownAt: '2026-03-02', ...more },
+      { subject: recordId },
+    );
+  const incidentCorrected = (recordId: string, replaces: object, id = `${recordId}-2`) =>
+    of('incident.corrected', id, { recordId, replaces, reason: 'typing error' });
+  const incidentRetracted = (recordId: string) =>
+    of('incident.retracted', `${recordId}-3`, { recordId, reason: 'entered twice' });
+  const found = (recordId: string, more: object = {}, id = `${recordId}-h`) =>
+    of(
+      'hazard.identified',
+      id,
+      { recordId, community: 'C-001', domain: 'fire', description: '灭火器过期', identifiedAt: '2026-03-02', ...more },
+      { subject: recordId },
+    );
+  const incidentId = (recordId: string) => incident.idOf!({ feed: 'clinic-03', recordId } as never)!;
+  const stateIn = async <S extends FileState>(log: EventLog, file: CaseFile<S>, id: string): Promise<S> =>
+    (await log.readStream(file.streamOf(id))).reduce(
+      (state, event) => file.decider.evolve(state, file.read(event)),
+      file.initialState,
+    );
+
+  it('an incident reported by its feed and number is the one that the API knows by them', async () => {
+    const log = createMemoryLog();
+    const casualties = [{ id: '1', role: 'driver', age: { value: 30, unit: 'year' } }];
+    expect(statuses(await batch(log, [crash('A-17', { casualties, vehicles: [{ id: 'v', type: 'car' }] })]))).toEqual([
+      'accepted',
+    ]);
+    const [recorded] = await everything(log);
+    expect(recorded).toMatchObject({
+      id: deterministicId('event', '/feeds/clinic-03', 'A-17-1'),
+      stream: incident.streamOf(incidentId('A-17')),
+      type: 'IncidentReported',
+      version: 1,
+    });
+    expect(JSON.parse(recorded!.data)).toMatchObject({ recordId: 'A-17', feed: 'clinic-03', kind: 'crash', casualties });
+  });
+
+  it('is corrected and retracted in the same batch; all again are duplicates', async () => {
+    const log = createMemoryLog();
+    const events = [
+      crash('1'),
+      incidentCorrected('1', { community: 'C-002' }),
+      crash('2', { kind: 'fire' }),
+      incidentRetracted('2'),
+      found('1'),
+      reported('7'),
+    ];
+    expect(statuses(await batch(log, events))).toEqual(Array(6).fill('accepted'));
+    expect(statuses(await batch(log, events))).toEqual(Array(6).fill('duplicate'));
+    expect(await stateIn(log, incident, incidentId('1'))).toMatchObject({ state: 'reported', report: { community: 'C-002' } });
+    expect(await stateIn(log, incident, incidentId('2'))).toMatchObject({ state: 'retracted' });
+    expect((await everything(log)).length).toBe(6);
+  });
+
+  it('a hazard keeps the sender’s number beside its event, and is the same for ever', async () => {
+    const log = createMemoryLog();
+    expect(statuses(await batch(log, [found('h-1'), found('h-1', {}, 'again')]))).toEqual(['accepted', 'hazard-exists']);
+    const [recorded] = await everything(log);
+    const id = deterministicId('hazard', 'clinic-03', 'h-1');
+    expect(recorded).toMatchObject({ stream: hazard.streamOf(id), type: 'HazardIdentified' });
+    expect(JSON.parse(recorded!.metadata)).toMatchObject({ feed: 'clinic-03', recordId: 'h-1' });
+    expect(JSON.parse(recorded!.data)).not.toHaveProperty('recordId');
+    expect(await stateIn(log, hazard, id)).toMatchObject({ state: 'identified', identification: { description: '灭火器过期' } });
+  });
+
+  it('an id means one content, whichever kind of record carries it', async () => {
+    const log = createMemoryLog();
+    await batch(log, [crash('1', {}, 'x')]);
+    expect(
+      statuses(
+        await batch(log, [
+          crash('1', { community: 'C-9' }, 'x'),
+          found('1', {}, 'x'),
+          { ...reported('7'), id: 'x' },
+          crash('1', {}, 'y'),
+        ]),
+      ),
+    ).toEqual(['event-id-conflict', 'event-id-conflict', 'event-id-conflict', 'incident-exists']);
+    expect((await everything(log)).length).toBe(1);
+  });
+
+  it.each<[string, object, object]>([
+    [
+      'what its fields say against each other',
+      crash('1', { occurredAt: '2026-03-05' }),
+      { code: 'known-before-it-happened', pointer: '/data/occurredAt' },
+    ],
+    ['a field of another kind', crash('1', { cause: 'smoking' }), { code: 'unknown-field', pointer: '/data/cause' }],
+    ['an unknown kind', crash('1', { kind: 'volcano' }), { code: 'unknown-kind', pointer: '/data/kind' }],
+    [
+      'no number',
+      of('incident.reported', 'n', { kind: 'crash', community: 'C', knownAt: '2026-03-02' }),
+      { code: 'missing-field', pointer: '/data/recordId' },
+    ],
+    ['a feed of its own', crash('1', { feed: 'other' }), { code: 'unknown-field', pointer: '/data/feed' }],
+    ['a name', crash('1', { casualties: [{ id: '1', role: 'driver', name: 'x' }] }), { code: 'identity-not-accepted' }],
+    ['another subject', { ...found('1'), subject: '2' }, { code: 'subject-mismatch', pointer: '/subject' }],
+    ['an unknown domain', found('1', { domain: 'volcano' }), { code: 'unknown-domain', pointer: '/data/domain' }],
+    ['a correction of nothing', incidentCorrected('1', { community: 'C' }), { code: 'incident-not-found' }],
+    ['a near type', { ...found('1'), type: 'org.vigil.hazard.identifed.v1' }, { suggestion: 'org.vigil.hazard.identified.v1' }],
+  ])('refuses %s', async (_, value, problem) => {
+    const log = createMemoryLog();
+    expect((await one(value, log)).problem).toMatchObject(problem);
+    expect(await everything(log)).toEqual([]);
+  });
+
+  it('a correction says where it is wrong', async () => {
+    const log = createMemoryLog();
+    await batch(log, [crash('1')]);
+    expect((await one(incidentCorrected('1', { cause: 'smoking' }), log)).problem).toMatchObject({
+      code: 'not-of-this-kind',
+      pointer: '/data/replaces/cause',
+    });
+  });
+
+  it('all of a batch or none of it, over all kinds', async () => {
+    const log = createMemoryLog();
+    const bad = [crash('1'), found('1'), crash('2', { occurredAt: '2026-03-05' })];
+    expect(statuses(await batch(log, bad, { atomic: true }))).toEqual([
+      'atomic-aborted',
+      'atomic-aborted',
+      'known-before-it-happened',
+    ]);
+    expect(await everything(log)).toEqual([]);
+    const good = [crash('1'), incidentCorrected('1', { community: 'C-2' }), found('1'), reported('7')];
+    expect(statuses(await batch(log, good, { atomic: true }))).toEqual(Array(4).fill('accepted'));
+  });
+
+  it('has a JSON Schema of each type, without the feed', () => {
+    for (const [type, schema] of Object.entries(feedSchemas())) {
+      const text = JSON.stringify(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }));
+      expect([type, text.includes('"recordId"'), text.includes('"feed"')]).toEqual([type, true, false]);
+    }
+    expect(Object.keys(feedSchemas())).toEqual(
+      expect.arrayContaining([
+        'org.vigil.incident.reported.v1',
+        'org.vigil.incident.corrected.v1',
+        'org.vigil.incident.retracted.v1',
+        'org.vigil.hazard.identified.v1',
+      ]),
+    );
+  });
 });

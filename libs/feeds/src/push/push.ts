@@ -1,4 +1,4 @@
-import { aggregates, injury, injuryRecord, injuryStream, type InjuryEvent, type InjuryState } from '@vigil/domain';
+import { injuryRecord, type DomainEvent } from '@vigil/domain';
 import {
   toNewEvent,
   type AppendRequest,
@@ -66,40 +66,48 @@ const BUSY: Problem = {
 type Outcome = Omit<PushResult, 'id' | 'row'>;
 const rejected = (problem: Problem): Outcome => ({ status: 'rejected', problem });
 
-const newEvents = (event: Understood, decided: readonly InjuryEvent[]): NewEvent[] =>
-  decided.map((one) => toNewEvent(one, aggregates.injury.versions[one.type]!, event.eventId, event.metadata, event.fingerprint));
+/** The decider speaks of its command's data, which stands in `data` of the event. */
+const refusedBy = (problem: Problem): Outcome =>
+  rejected(problem.pointer === undefined ? problem : { ...problem, pointer: `/data${problem.pointer}` });
 
-const fold = (events: readonly RecordedEvent[]): InjuryState =>
-  events.reduce<InjuryState>((state, event) => injury.evolve(state, aggregates.injury.read(event)), injury.initialState);
+const newEvents = ({ aggregate, eventId, metadata, fingerprint }: Understood, decided: readonly DomainEvent[]): NewEvent[] =>
+  decided.map((one) => toNewEvent(one, aggregate.versions[one.type]!, eventId, metadata, fingerprint));
 
-/** First reports need no reading: that the stream doesn't exist is all there is to decide. */
+const fold = ({ decider, read }: Understood['aggregate'], events: readonly RecordedEvent[]): unknown =>
+  events.reduce((state, event) => decider.evolve(state, read(event)), decider.initialState);
+
+/** A few abreast, so that a thousand don't wait for each other's answers. */
+const abreast = async <T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> => {
+  for (let at = 0; at < items.length; at += ABREAST) await Promise.all(items.slice(at, at + ABREAST).map(work));
+};
+
+/** First reports need no reading: that the stream doesn't exist is all there is to decide, besides what they say themselves. */
 const reportAll = async (log: EventLog, events: readonly Understood[]): Promise<Outcome[]> => {
-  const requests = events.map((event): AppendRequest => {
-    const decision = injury.decide(event.command, injury.initialState);
-    if (!decision.ok) throw new Error(`a first report was refused: ${decision.problem.code}`);
-    return { stream: injuryStream(event.injury), expected: 'none', events: newEvents(event, decision.value) };
+  const outcomes = new Array<Outcome>(events.length);
+  const requests: AppendRequest[] = [];
+  const members: number[] = [];
+  events.forEach((event, index) => {
+    const { decider } = event.aggregate;
+    const decision = decider.decide(event.command, decider.initialState);
+    if (!decision.ok) return void (outcomes[index] = refusedBy(decision.problem));
+    requests.push({ stream: event.stream, expected: 'none', events: newEvents(event, decision.value) });
+    members.push(index);
   });
-  const outcomes = await log.appendMany(requests);
-  return outcomes.map((outcome, index): Outcome => {
-    switch (outcome.kind) {
-      case 'appended':
-        return { status: 'accepted', position: outcome.position };
-      case 'duplicate':
-        return { status: 'duplicate', position: outcome.position };
-      case 'id-conflict':
-        return rejected(ID_CONFLICT);
-      case 'conflict': {
-        // The decider's own words for a record that is there.
-        const decision = injury.decide(events[index]!.command, { status: 'reported', record: {} as never, decisions: new Map() });
-        return rejected(decision.ok ? BUSY : decision.problem);
-      }
-    }
+  const known: number[] = [];
+  (await log.appendMany(requests)).forEach((outcome, at) => {
+    const index = members[at]!;
+    if (outcome.kind === 'conflict') known.push(index);
+    else if (outcome.kind === 'id-conflict') outcomes[index] = rejected(ID_CONFLICT);
+    else outcomes[index] = { status: outcome.kind === 'appended' ? 'accepted' : 'duplicate', position: outcome.position };
   });
+  // Of a record that is there the decider says in its own words why it isn't reported again.
+  await abreast(known, async (index) => void (outcomes[index] = await change(log, events[index]!)));
+  return outcomes;
 };
 
 /** Read, decide, append at the revision read. An event id stands for one event here, which `handleCommand`'s ids don't. */
 const change = async (log: EventLog, event: Understood): Promise<Outcome> => {
-  const stream = injuryStream(event.injury);
+  const { stream, aggregate } = event;
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const events = await log.readStream(stream);
     const before = events.find(({ id }) => id === event.eventId);
@@ -107,8 +115,8 @@ const change = async (log: EventLog, event: Understood): Promise<Outcome> => {
       return before.fingerprint === event.fingerprint
         ? { status: 'duplicate', position: before.position }
         : rejected(ID_CONFLICT);
-    const decision = injury.decide(event.command, fold(events));
-    if (!decision.ok) return rejected(decision.problem);
+    const decision = aggregate.decider.decide(event.command, fold(aggregate, events));
+    if (!decision.ok) return refusedBy(decision.problem);
     const outcome = await log.append({
       stream,
       expected: events.length === 0 ? 'none' : events.at(-1)!.revision,
@@ -127,9 +135,9 @@ const wavesOf = (events: readonly (Understood | undefined)[]): number[][] => {
   const next = new Map<string, number>();
   events.forEach((event, index) => {
     if (!event) return;
-    const wave = Math.max(next.get(event.injury) ?? 0, next.get(event.eventId) ?? 0);
+    const wave = Math.max(next.get(event.stream) ?? 0, next.get(event.eventId) ?? 0);
     (waves[wave] ??= []).push(index);
-    next.set(event.injury, wave + 1);
+    next.set(event.stream, wave + 1);
     next.set(event.eventId, wave + 1);
   });
   return waves;
@@ -149,7 +157,7 @@ const resultOf = ({ id, row }: Read, outcome: Outcome): PushResult => ({ id, ...
 const submit = async (log: EventLog, window: readonly Read[]): Promise<PushResult[]> => {
   const outcomes = window.map(({ problem }) => (problem ? rejected(problem) : undefined));
   for (const wave of wavesOf(window.map(({ event }) => event))) {
-    const isReport = (index: number) => window[index]!.event!.command.type === 'ReportInjury';
+    const isReport = (index: number) => window[index]!.event!.first;
     const reports = wave.filter(isReport);
     if (reports.length > 0) {
       const answers = await reportAll(
@@ -159,11 +167,7 @@ const submit = async (log: EventLog, window: readonly Read[]): Promise<PushResul
       answers.forEach((answer, at) => (outcomes[reports[at]!] = answer));
     }
     const changes = wave.filter((index) => !isReport(index));
-    for (let at = 0; at < changes.length; at += ABREAST) {
-      await Promise.all(
-        changes.slice(at, at + ABREAST).map(async (index) => (outcomes[index] = await change(log, window[index]!.event!))),
-      );
-    }
+    await abreast(changes, async (index) => void (outcomes[index] = await change(log, window[index]!.event!)));
   }
   return window.map((one, index) => resultOf(one, outcomes[index]!));
 };
@@ -179,16 +183,16 @@ const planAtomic = async (log: EventLog, events: readonly Read[]) => {
     // The same again in one batch: one is enough; its outcome is the first one's, but as a duplicate.
     if (twin)
       return void (outcomes[index] =
-        twin.fingerprint === event.fingerprint && twin.injury === event.injury ? { status: 'duplicate' } : rejected(ID_CONFLICT));
+        twin.fingerprint === event.fingerprint && twin.stream === event.stream ? { status: 'duplicate' } : rejected(ID_CONFLICT));
     ids.set(event.eventId, event);
-    streams.set(event.injury, [...(streams.get(event.injury) ?? []), index]);
+    streams.set(event.stream, [...(streams.get(event.stream) ?? []), index]);
   });
   const requests: AppendRequest[] = [];
   const members: number[][] = [];
-  const plan = async ([injuryOf, indexes]: [string, number[]]): Promise<void> => {
-    const stream = injuryStream(injuryOf);
+  const plan = async ([stream, indexes]: [string, number[]]): Promise<void> => {
     const recorded = await log.readStream(stream);
-    let state = fold(recorded);
+    const { aggregate } = events[indexes[0]!]!.event!;
+    let state = fold(aggregate, recorded);
     const fresh: NewEvent[] = [];
     const mine: number[] = [];
     for (const index of indexes) {
@@ -199,12 +203,12 @@ const planAtomic = async (log: EventLog, events: readonly Read[]) => {
           before.fingerprint === event.fingerprint ? { status: 'duplicate', position: before.position } : rejected(ID_CONFLICT);
         continue;
       }
-      const decision = injury.decide(event.command, state);
+      const decision = aggregate.decider.decide(event.command, state);
       if (!decision.ok) {
-        outcomes[index] = rejected(decision.problem);
+        outcomes[index] = refusedBy(decision.problem);
         continue;
       }
-      state = decision.value.reduce(injury.evolve, state);
+      state = decision.value.reduce(aggregate.decider.evolve, state);
       fresh.push(...newEvents(event, decision.value));
       mine.push(index);
     }
@@ -212,8 +216,7 @@ const planAtomic = async (log: EventLog, events: readonly Read[]) => {
     requests.push({ stream, expected: recorded.at(-1)?.revision ?? 'none', events: fresh });
     members.push(mine);
   };
-  const entries = [...streams];
-  for (let at = 0; at < entries.length; at += ABREAST) await Promise.all(entries.slice(at, at + ABREAST).map(plan));
+  await abreast([...streams], plan);
   return { outcomes, requests, members };
 };
 

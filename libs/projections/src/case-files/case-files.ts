@@ -28,6 +28,31 @@ CREATE INDEX case_files_due ON read.case_files (register, due) WHERE due IS NOT 
 `,
 } as const;
 
+export const CASE_FILE_COMMUNITIES_MIGRATION = {
+  id: 'read/010-case-file-communities',
+  sql: `
+-- All communities that a file lies in; \`community\` is the one, where it is one. Filled for what stands by the same rules as
+-- the domain's, so that nobody has to rebuild.
+ALTER TABLE read.case_files ADD COLUMN communities text[] NOT NULL DEFAULT '{}';
+UPDATE read.case_files SET communities = CASE
+  WHEN register = 'survey' THEN ARRAY(SELECT jsonb_array_elements_text(body->'design'->'communities'))
+  WHEN register = 'evaluation' THEN ARRAY(SELECT jsonb_array_elements_text(body->'communities'))
+  WHEN register = 'intervention' THEN
+    ARRAY(SELECT jsonb_array_elements_text(body->'design'->'units'))
+    || ARRAY(SELECT s.key FROM jsonb_each(body->'starts') AS s(key, day)
+             WHERE NOT body->'design'->'units' ? s.key ORDER BY s.key COLLATE "C")
+  WHEN register = 'organisation' THEN ARRAY(
+    SELECT c.code FROM (
+      SELECT body->'registration'->>'community' AS code, 0::bigint AS n
+      UNION ALL
+      SELECT m.one->>'community', m.n FROM jsonb_array_elements(body->'memberships') WITH ORDINALITY AS m(one, n)
+    ) c WHERE c.code IS NOT NULL GROUP BY c.code ORDER BY min(c.n))
+  WHEN community IS NOT NULL THEN ARRAY[community]
+  ELSE '{}' END;
+CREATE INDEX case_files_by_communities ON read.case_files USING gin (communities);
+`,
+} as const;
+
 const ofEvent = new Map(caseFiles.flatMap((file) => Object.keys(file.events).map((event) => [event, file] as const)));
 
 interface Row {
@@ -38,6 +63,7 @@ interface Row {
   revision: number;
   state: string;
   community: string | null;
+  communities: readonly string[];
   kind: string | null;
   day: string | null;
   due: string | null;
@@ -45,7 +71,7 @@ interface Row {
 }
 
 const rowOf = (file: CaseFile, id: string, event: RecordedEvent, body: FileState): Row => {
-  const { community, kind, day, due } = file.facets(body);
+  const { community, communities, kind, day, due } = file.facets(body);
   return {
     register: file.name,
     id,
@@ -54,6 +80,7 @@ const rowOf = (file: CaseFile, id: string, event: RecordedEvent, body: FileState
     revision: event.revision,
     state: body.state,
     community: community ?? null,
+    communities: communities ?? (community === undefined ? [] : [community]),
     kind: kind ?? null,
     day: day ?? null,
     due: due ?? null,
@@ -109,10 +136,10 @@ export const caseFilesProjector: ReadModel = {
         FROM json_to_recordset(${JSON.stringify(closed)}::text::json) AS c(register text, id text, at bigint)
         WHERE f.register = c.register AND f.id = c.id AND f.known_to = ${STILL_KNOWN}`;
     await tx`
-      INSERT INTO case_files (register, id, known_from, known_to, revision, state, community, kind, day, due, body)
-      SELECT register, id, known_from, known_to, revision, state, community, kind, day, due, body
+      INSERT INTO case_files (register, id, known_from, known_to, revision, state, community, communities, kind, day, due, body)
+      SELECT register, id, known_from, known_to, revision, state, community, communities, kind, day, due, body
       FROM json_to_recordset(${JSON.stringify(rows)}::text::json) AS r(register text, id text, known_from bigint, known_to bigint,
-        revision bigint, state text, community text, kind text, day date, due date, body jsonb)`;
+        revision bigint, state text, community text, communities text[], kind text, day date, due date, body jsonb)`;
   },
 };
 
@@ -129,6 +156,7 @@ export interface FileQuery {
   readonly register: string;
   /** A state's name, or `overdue`. */
   readonly state?: string | undefined;
+  /** One that it lies in, alone or among others. */
   readonly community?: string | undefined;
   readonly kind?: string | undefined;
   /** Files by day, inclusive. */
@@ -141,6 +169,12 @@ export interface FileQuery {
   /** Ids after this one. */
   readonly after?: string | undefined;
   readonly limit: number;
+}
+
+export interface FileName {
+  /** A register's name, or `injury`. */
+  readonly register: string;
+  readonly id: string;
 }
 
 export interface FileCount {
@@ -159,7 +193,7 @@ export const createFileViews = ({ sql }: { readonly sql: SqlClient }) => {
       register = ${register}
       AND ${at === undefined ? sql`known_to = ${STILL_KNOWN}` : sql`known_from <= ${at} AND known_to > ${at}`}
       ${state === undefined ? sql`` : state === 'overdue' ? sql`AND due < ${today}` : sql`AND state = ${state}`}
-      ${community === undefined ? sql`` : sql`AND community = ${community}`}
+      ${community === undefined ? sql`` : sql`AND communities @> ARRAY[${community}]`}
       ${kind === undefined ? sql`` : sql`AND kind = ${kind}`}
       ${from === undefined ? sql`` : sql`AND day >= ${from}`}
       ${to === undefined ? sql`` : sql`AND day <= ${to}`}`;
@@ -189,6 +223,16 @@ export const createFileViews = ({ sql }: { readonly sql: SqlClient }) => {
           SELECT community, kind, state, count(*) AS files, count(*) FILTER (WHERE due < ${query.today}) AS overdue
           FROM read.case_files WHERE ${matching(query)} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`
       ).map((row) => ({ ...row, files: Number(row.files), overdue: Number(row.overdue) })),
+    /** Those of the files (and injuries) named that the read models have never held, in their order. */
+    unknownFiles: async (named: readonly FileName[]): Promise<FileName[]> =>
+      (
+        await sql<{ register: string; id: string }[]>`
+          SELECT n.register, n.id
+          FROM ROWS FROM (json_to_recordset(${JSON.stringify(named)}::text::json) AS (register text, id text)) WITH ORDINALITY AS n(register, id, nth)
+          WHERE NOT CASE WHEN n.register = 'injury' THEN EXISTS (SELECT FROM read.injury_facts i WHERE i.injury_id = n.id::uuid)
+            ELSE EXISTS (SELECT FROM read.case_files f WHERE f.register = n.register AND f.id = n.id) END
+          ORDER BY n.nth`
+      ).map(({ register, id }) => ({ register, id })),
   };
 };
 export type FileViews = ReturnType<typeof createFileViews>;
