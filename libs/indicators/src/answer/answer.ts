@@ -17,6 +17,7 @@ import { formatObservationQuery, type ObservationQuery } from '../query/query';
 import { communityTree, ouTargets, targetOf, type Community } from './communities';
 import { personYearsOf, BRIDGED_YEARS, type PersonYearsOf, type PopulationRow } from './person-years';
 import { refuse, Refused, type RefusalStatus } from './refused';
+import { isPersonal, protectRows, THRESHOLDS } from './release';
 import { rowsOf } from './rows';
 
 /** What the answers need of the log; the event log's port has it. */
@@ -241,8 +242,12 @@ export const createObservations = ({
     };
     for (const definition of definitions) {
       const standardised = definition.method === 'direct-standardisation' || definition.method === 'indirect-standardisation';
-      data.push(...(await rowsOf({ ...shared, definition, bands: standardised ? standardBands(query) : [] })));
+      const context = { ...shared, definition, bands: standardised ? standardBands(query) : [] };
+      const rows = await rowsOf(context);
+      for (const row of query.release ? await protectRows(context, tree, query.release, rows) : rows) data.push(row);
     }
+    // How many were left out is a count like any other.
+    if (query.release) for (const [key, { code }] of problems) if (code === 'unknown-age-excluded') problems.delete(key);
 
     return {
       data,
@@ -258,21 +263,30 @@ export const createObservations = ({
           name: definition.name,
         })),
         populationVersion: populationVersion === 0n ? null : populationVersion.toString(),
-        suppression: null,
+        suppression: query.release
+          ? {
+              release: query.release,
+              threshold: THRESHOLDS[query.release],
+              sensitive: THRESHOLDS.sensitive,
+              hidden: data.filter(({ conf }) => conf === 'C').length,
+              unhidden: definitions.filter((each) => !isPersonal(each)).map(({ code }) => code),
+            }
+          : null,
         problems: [...problems.values()],
         query: formatObservationQuery(query),
         dimensions: query.dimensions.map(({ name }) => name),
-        ...(query.explain && { explain: explained }),
+        // The statements are no secret, but the events behind them are counts.
+        ...(query.explain && { explain: query.release ? explained.map(({ events: _, ...each }) => each) : explained }),
       },
     };
   };
 
   return {
     answer: async (query: ObservationQuery): Promise<Answered> => {
+      // An answer for release is remembered, so that a later one tells nothing by its difference.
+      const mode = query.release ? 'ISOLATION LEVEL REPEATABLE READ' : 'ISOLATION LEVEL REPEATABLE READ READ ONLY';
       try {
-        const value = await sql.begin('ISOLATION LEVEL REPEATABLE READ READ ONLY', (tx) =>
-          answerFrom(tx as unknown as Sql, query),
-        );
+        const value = await again(() => sql.begin(mode, (tx) => answerFrom(tx as unknown as Sql, query)));
         return { ok: true, value: value as ObservationAnswer };
       } catch (error) {
         if (error instanceof Refused) return { ok: false, status: error.status, problems: error.problems };
@@ -283,6 +297,16 @@ export const createObservations = ({
 };
 
 export type Observations = ReturnType<typeof createObservations>;
+
+/** Two answers for release that remember the same count at once: the later one asks again. */
+const again = async <T>(run: () => Promise<T>, tries = 5): Promise<T> => {
+  for (let left = tries; ; left--)
+    try {
+      return await run();
+    } catch (error) {
+      if ((error as { code?: string }).code !== '40001' || left <= 1) throw error;
+    }
+};
 
 interface Years {
   readonly first: number;

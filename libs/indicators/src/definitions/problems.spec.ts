@@ -50,7 +50,11 @@ test.each<[string, object, object]>([
   [
     'a method that divides by something else',
     { ...inc01, method: 'wilson' },
-    { code: 'method-and-fact', pointer: '/denominator/fact', detail: expect.objectContaining({ zh: expect.stringContaining('wilson') }) },
+    {
+      code: 'method-and-fact',
+      pointer: '/denominator/fact',
+      detail: expect.objectContaining({ zh: expect.stringContaining('wilson') }),
+    },
   ],
   ['no denominator', { ...inc01, denominator: undefined }, { code: 'method-and-fact', pointer: '/denominator' }],
   ['a standard without use', { ...inc01, standard: 'WHO-2000' }, { code: 'standard-and-method', pointer: '/standard' }],

@@ -72,6 +72,13 @@ test('a revision stands in the place of the one shipped, and of no other', async
   expect(await at(5n, 'INC-02')).toBe(indicator('INC-02'));
 });
 
+test('what was defined before the program came with the same code stands, and is gone when withdrawn', async () => {
+  const before = { ...own, code: 'INC-01' };
+  await recorded('INC-01', [5, 'DefineIndicator', { definition: before }], [9, 'WithdrawIndicator', { reason: 'r' }]);
+  expect(await at(5n, 'INC-01')).toEqual(before);
+  expect(await at(9n, 'INC-01')).toBeUndefined();
+});
+
 test('the database gives back what its hash was taken of', async () => {
   const exact = { ...own, multiplier: 1e-7, note: { zh: '“引号”与\\斜线', en: 'é\u00a0…' } };
   await recorded('LOC-01', [1, 'DefineIndicator', { definition: exact }]);

@@ -44,6 +44,17 @@ export interface DefinitionUsed {
   readonly name: { readonly zh: string; readonly en: string };
 }
 
+export interface Suppression {
+  readonly release: 'staff' | 'public';
+  /** Counts from 1 to one less than this are hidden; `sensitive` for minors, self-harm and what a definition calls so. */
+  readonly threshold: number;
+  readonly sensitive: number;
+  /** Rows hidden, for whichever reason: which one a row was hidden for would tell of its count. */
+  readonly hidden: number;
+  /** Indicators that count no people. */
+  readonly unhidden: readonly string[];
+}
+
 export interface ObservationMeta {
   /** The instant that the answer speaks of, RFC 3339 in UTC. */
   readonly asOf: string;
@@ -53,7 +64,7 @@ export interface ObservationMeta {
   readonly definitions: readonly DefinitionUsed[];
   readonly populationVersion: string | null;
   /** What was hidden and by which rule; null: nothing, on purpose. */
-  readonly suppression: unknown;
+  readonly suppression: Suppression | null;
   /** What the reader can mend, such as a missing denominator and the request that fills it. */
   readonly problems: readonly Problem[];
   /** Of `formatObservationQuery`. */
@@ -71,8 +82,8 @@ export interface Explanation {
   readonly statement: string;
   readonly periods: readonly string[];
   readonly communities: readonly string[];
-  /** Rows of the fact behind all cells together. */
-  readonly events: number;
+  /** Rows of the fact behind all cells together; never told in an answer for release. */
+  readonly events?: number;
 }
 
 export interface ObservationAnswer {

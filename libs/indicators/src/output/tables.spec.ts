@@ -45,9 +45,9 @@ const csv = (a: ObservationAnswer, options?: { bom?: boolean }) => [...toCsv(a, 
 
 test('tidy CSV with its provenance in every row', () =>
   expect(csv(answer(row, missing), { bom: false }).split('\r\n')).toEqual([
-    'dx,pe,ou,sex,age,value,unit,num,den,ciLevel,ciLow,ciHigh,ciMethod,status,conf,reason,asOf,position,definitionHash,standard',
-    'INC-01,2017,C-001,F,0-4,123.456,"per 100,000",12,9720.07,0.95,63.8,215.6,byar,A,F,,2026-03-02T08:00:00Z,9007199254740993,abc,WHO-2000',
-    'INC-01,2017,C-002,F,0-4,,"per 100,000",0,,,,,,M,F,missing-denominator,2026-03-02T08:00:00Z,9007199254740993,abc,WHO-2000',
+    'dx,pe,ou,sex,age,value,unit,num,den,ciLevel,ciLow,ciHigh,ciMethod,status,conf,reason,asOf,position,definitionHash,standard,populationVersion',
+    'INC-01,2017,C-001,F,0-4,123.456,"per 100,000",12,9720.07,0.95,63.8,215.6,byar,A,F,,2026-03-02T08:00:00Z,9007199254740993,abc,WHO-2000,',
+    'INC-01,2017,C-002,F,0-4,,"per 100,000",0,,,,,,M,F,missing-denominator,2026-03-02T08:00:00Z,9007199254740993,abc,WHO-2000,',
     '',
   ]));
 
@@ -83,7 +83,13 @@ test('any text comes back', () =>
 test('NDJSON: a row a line, each with its provenance', () => {
   const lines = [...toNdjson(answer(row, missing))].join('').split('\n');
   expect(lines.pop()).toBe('');
-  const origin = { asOf: '2026-03-02T08:00:00Z', position: '9007199254740993', definitionHash: 'abc', standard: 'WHO-2000' };
+  const origin = {
+    asOf: '2026-03-02T08:00:00Z',
+    position: '9007199254740993',
+    definitionHash: 'abc',
+    standard: 'WHO-2000',
+    populationVersion: null,
+  };
   expect(lines.map((line) => JSON.parse(line))).toEqual([
     { ...row, ...origin },
     { ...missing, ...origin },

@@ -43,6 +43,7 @@ export const formatObservationQuery = (query: ObservationQuery): string => {
     ['today', query.today],
     ...(query.weighted ? [['weighted', 'true']] : []),
     ...(query.rolling ? [['rolling', `P${query.rolling.years}Y`]] : []),
+    ...(query.release ? [['release', query.release]] : []),
     ...(query.explain ? [['explain', 'true']] : []),
     ...(query.bom ? [] : [['bom', 'false']]),
     ...(query.minPosition === undefined ? [] : [['minPosition', String(query.minPosition)]]),

@@ -268,7 +268,10 @@ const agreed = <K extends 'basis' | 'standard'>(
 
 // ── Options ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-type Options = Pick<ObservationQuery, 'asOf' | 'today' | 'level' | 'weighted' | 'explain' | 'minPosition' | 'bom' | 'rolling'> &
+type Options = Pick<
+  ObservationQuery,
+  'asOf' | 'today' | 'level' | 'weighted' | 'explain' | 'minPosition' | 'bom' | 'rolling' | 'release'
+> &
   Partial<Pick<ObservationQuery, 'basis' | 'standard'>>;
 
 const parseOptions = (
@@ -330,13 +333,7 @@ const parseOptions = (
   const asOf: AsOf | undefined =
     instant !== undefined ? { instant } : asOfPosition !== undefined ? { position: asOfPosition } : undefined;
 
-  // Refused in words rather than left out: an answer that is silently unsuppressed, or of another window, does harm.
-  if (oneOf('release', 'staff', 'public') !== undefined)
-    later(
-      'release',
-      '本版尚无小数抑制,不能给出可发布的结果',
-      'this version hides no small numbers yet, so it gives no answer for release',
-    );
+  const release = oneOf('release', 'staff', 'public');
   const rolling = read(
     'rolling',
     (text) => (/^P[1-9]\d?Y$/.test(text) ? Number(text.slice(1, -1)) : undefined),
@@ -383,6 +380,7 @@ const parseOptions = (
     bom: flag('bom') !== 'false',
     ...(minPosition !== undefined && { minPosition }),
     ...(basis && { basis }),
+    ...(release && { release }),
     ...(rolling !== undefined && { rolling: { years: rolling } }),
     ...(standard && !isRefusal(standard) && { standard: standard.id }),
   };

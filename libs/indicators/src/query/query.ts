@@ -36,6 +36,8 @@ export interface ObservationQuery {
   readonly basis: 'occurrence' | 'residence';
   readonly weighted: boolean;
   readonly rolling?: { readonly years: number };
+  /** Whom the answer is released to: small numbers are hidden. Absent: a caller who may see everything. */
+  readonly release?: 'staff' | 'public';
   readonly explain: boolean;
   /** The answer must have seen the log up to here. */
   readonly minPosition?: bigint;

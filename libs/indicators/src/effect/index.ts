@@ -1,0 +1,2 @@
+export * from './effect';
+export type { Diagnostics, RatioInterval } from './estimate';
