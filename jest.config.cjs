@@ -1,19 +1,21 @@
 // Pure specs (*.spec.ts) need nothing; *.it.spec.ts share one embedded PostgreSQL started by globalSetup.
 process.env.TZ = 'UTC';
 
+const swc = (parser) => ({
+  jsc: { parser, target: 'es2022', transform: { legacyDecorator: true } },
+  module: { type: 'commonjs' },
+  sourceMaps: 'inline',
+});
+
 const common = {
   rootDir: __dirname,
   testEnvironment: 'node',
   transform: {
-    '^.+\\.ts$': [
-      '@swc/jest',
-      {
-        jsc: { parser: { syntax: 'typescript', decorators: true }, target: 'es2022', transform: { legacyDecorator: true } },
-        module: { type: 'commonjs' },
-        sourceMaps: 'inline',
-      },
-    ],
+    '^.+\\.ts$': ['@swc/jest', swc({ syntax: 'typescript', decorators: true })],
+    // ES modules without a CommonJS build; the engine itself imports them as they are.
+    '/node_modules/hyparquet(-writer)?/.+\\.js$': ['@swc/jest', swc({ syntax: 'ecmascript' })],
   },
+  transformIgnorePatterns: ['/node_modules/(?!hyparquet(-writer)?/)'],
   testPathIgnorePatterns: ['/node_modules/', '/dist/'],
   modulePathIgnorePatterns: ['/dist/'],
 };

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -124,6 +124,8 @@ describe('against a server', () => {
         if (path === '/api/v1/imports/j-1/errors.csv')
           return answer(200, 'sex,_row,_code,_error\r\nQ,2,unknown-code,no such sex\r\n', 'text/csv');
         if (path === '/api/v1/observations.csv') return answer(200, 'dx,pe\r\nINC-01,2025\r\n', 'text/csv');
+        if (path === '/api/v1/observations.json-stat') return answer(200, { class: 'dataset' }, 'application/vnd.json-stat+json');
+        if (/\.(xlsx|parquet)$/.test(path)) return answer(200, `as ${path.split('.').at(-1)}`, 'application/octet-stream');
         if (path === '/api/v1/observations')
           return request.url!.includes('INC-99')
             ? answer(400, {
@@ -163,6 +165,27 @@ describe('against a server', () => {
     expect(refused).toMatchObject({ code: 4, err: expect.stringContaining('did you mean INC-01?') });
     expect(JSON.parse(refused.out)).toMatchObject({ problem: { code: 'unknown-indicator' } });
     expect(stale).toMatchObject({ code: 3, err: expect.stringContaining('stale') });
+  });
+
+  test('a query to a file: never over one that is there, and to one place only', async () => {
+    const env = { VIGIL_URL: url };
+    const ask = (...more: string[]) => vigil(['query', 'dimension=dx:INC-01', ...more], env);
+    expect(await ask('--json-stat')).toMatchObject({ code: 0, out: '{"class":"dataset"}' });
+    expect(await ask('--xlsx', '-')).toMatchObject({ code: 0, out: 'as xlsx', err: '' });
+    const file = join(folder, 'rates.parquet');
+    expect(await ask('--parquet', file)).toMatchObject({ code: 0, out: '', err: `wrote ${file}\n` });
+    expect(readFileSync(file, 'utf8')).toBe('as parquet');
+    expect(await ask('--xlsx', file)).toMatchObject({ code: 2, err: expect.stringContaining('is there already') });
+    expect(readFileSync(file, 'utf8')).toBe('as parquet');
+    expect(await ask('--xlsx', join(folder, 'none', 'x.xlsx'))).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('ENOENT'),
+    });
+    expect(await ask('--csv', '--xlsx', 'x.xlsx')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('cannot be used with'),
+    });
+    expect(await ask('--json', '--parquet', 'x.parquet')).toMatchObject({ code: 2 });
   });
 
   test('an import: counts, reasons, errors file, one last line of JSON', async () => {

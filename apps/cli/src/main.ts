@@ -155,7 +155,19 @@ export const createProgram = (done: Done): Command => {
     .command('query')
     .description(say('查询指标', 'query indicators'))
     .argument('<query>', say('/observations 的查询串', 'the query string of /observations'))
-    .addOption(new Option('--csv', say('以 CSV 输出', 'print CSV')).conflicts('json'))
+    .addOption(new Option('--csv', say('以 CSV 输出', 'print CSV')).conflicts(['json', 'jsonStat', 'xlsx', 'parquet']))
+    .addOption(
+      new Option('--json-stat', say('以 JSON-stat 2.0 输出', 'print JSON-stat 2.0')).conflicts(['json', 'xlsx', 'parquet']),
+    )
+    .addOption(
+      new Option('--xlsx <file>', say('存为 Excel 工作簿(- 为标准输出)', 'write an Excel workbook (- is stdout)')).conflicts([
+        'json',
+        'parquet',
+      ]),
+    )
+    .addOption(
+      new Option('--parquet <file>', say('存为 Parquet(- 为标准输出)', 'write Parquet (- is stdout)')).conflicts(['json']),
+    )
     .addOption(json())
     .addHelpText(
       'after',
@@ -163,6 +175,7 @@ export const createProgram = (done: Done): Command => {
         "vigil query 'dimension=dx:INC-01&dimension=pe:LAST_12_MONTHS&dimension=ou:S-01'",
         "vigil query 'dimension=dx:INC-04;INC-05&dimension=pe:2025&dimension=ou:D-DEMO_CHILDREN&dimension=sex' --csv",
         "vigil query 'dimension=dx:INC-01&dimension=pe:2025&filter=age:75+' --json",
+        "vigil query 'dimension=dx:INC-01&dimension=pe:2025&dimension=ou:LEVEL-1' --xlsx rates.xlsx",
       ),
     )
     .action(async (query, options) => done(await load.query().query(query, options)));

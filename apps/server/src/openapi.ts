@@ -70,6 +70,10 @@ const headersOf = (route: Route): Json[] => [
     : []),
 ];
 
+/** Bytes have no schema in OpenAPI 3.1; another kind of JSON one that isn't told here. */
+const unparsed = (type: string): Json =>
+  JSON_TYPE.test(type) || /parquet|spreadsheet/.test(type) ? {} : { schema: { type: 'string' } };
+
 const operation = (route: Route, id: string): Json => {
   const types = [...(route.takes?.types ?? [])];
   const json = route.method === 'POST' && route.takes?.json !== false && (route.body !== undefined || types.length > 0);
@@ -102,12 +106,15 @@ const operation = (route: Route, id: string): Json => {
     ...(Object.keys(content).length > 0 && { requestBody: { required: !route.bodyOptional, content } }),
     responses: {
       ...Object.fromEntries(
-        Object.entries(route.answers).map(([status, { schema, type = 'application/json', about }]) => [
+        Object.entries(route.answers).map(([status, { schema, type = 'application/json', alsoTypes = [], about }]) => [
           status,
           {
             description: `${about.en} / ${about.zh}`,
             ...((schema || type !== 'application/json') && {
-              content: { [type]: schema ? { schema: jsonSchema(schema, 'output') } : { schema: { type: 'string' } } },
+              content: {
+                [type]: schema ? { schema: jsonSchema(schema, 'output') } : unparsed(type),
+                ...Object.fromEntries(alsoTypes.map((also) => [also, unparsed(also)])),
+              },
             }),
           },
         ]),

@@ -55,6 +55,8 @@ export interface AnswerSpec {
   readonly schema?: z.ZodType;
   /** Default application/json. */
   readonly type?: string;
+  /** Which the reader may ask for by Accept instead. */
+  readonly alsoTypes?: readonly string[];
   readonly about: Text;
 }
 

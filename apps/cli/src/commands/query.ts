@@ -1,5 +1,6 @@
+import { open, rm } from 'node:fs/promises';
 import { withEngine } from '../connect';
-import { EXIT } from '../exit';
+import { EXIT, Failure } from '../exit';
 import { say } from '../language';
 import { observationTable, wireQuery, type Answer } from '../observations';
 import { readSettings } from '../settings';
@@ -9,9 +10,21 @@ import type { JsonOption, Run } from './context';
 
 export interface QueryOptions extends JsonOption {
   readonly csv?: boolean;
+  readonly jsonStat?: boolean;
+  /** A new file, or `-` for stdout. */
+  readonly xlsx?: string;
+  readonly parquet?: string;
 }
 
-export const query = (text: string, { csv, json }: QueryOptions): Run =>
+/** A format that goes out as it comes, and where to. */
+const asFile = ({ csv, jsonStat, xlsx, parquet }: QueryOptions): { suffix: string; target: string } | undefined => {
+  if (csv) return { suffix: '.csv', target: '-' };
+  if (jsonStat) return { suffix: '.json-stat', target: '-' };
+  if (xlsx !== undefined) return { suffix: '.xlsx', target: xlsx };
+  return parquet === undefined ? undefined : { suffix: '.parquet', target: parquet };
+};
+
+export const query = (text: string, options: QueryOptions): Run =>
   withEngine(
     readSettings(),
     async (client, { inProcess }) => {
@@ -19,14 +32,17 @@ export const query = (text: string, { csv, json }: QueryOptions): Run =>
         const waiting = await progress(say('等待统计就绪', 'waiting for the read models'));
         await awaitHead(client, waiting).finally(() => waiting.end());
       }
-      const path = `/api/v1/observations${csv ? '.csv' : ''}?${wireQuery(text)}`;
-      if (csv) {
-        const { body } = await client.send(path, { headers: { accept: 'text/csv' } });
-        for await (const chunk of (body ?? []) as AsyncIterable<Uint8Array>) await writeAll(process.stdout, chunk);
+      const path = (suffix: string) => `/api/v1/observations${suffix}?${wireQuery(text)}`;
+      const file = asFile(options);
+      if (file) {
+        const { body } = await client.send(path(file.suffix), {});
+        const chunks = (body ?? []) as AsyncIterable<Uint8Array>;
+        if (file.target !== '-') await toNewFile(file.target, chunks);
+        else for await (const chunk of chunks) await writeAll(process.stdout, chunk);
         return EXIT.done;
       }
-      const answer = await client.get<Answer>(path, { headers: { prefer: 'wait=5' } });
-      if (json) out(JSON.stringify(answer));
+      const answer = await client.get<Answer>(path(''), { headers: { prefer: 'wait=5' } });
+      if (options.json) out(JSON.stringify(answer));
       else {
         out(answer.data.length > 0 ? await observationTable(answer) : say('没有数据', 'no rows'));
         note(metaLine(answer.meta));
@@ -36,6 +52,27 @@ export const query = (text: string, { csv, json }: QueryOptions): Run =>
     },
     { quiet: true },
   );
+
+/** Never over a file that is there; one that breaks off is taken away again. */
+const toNewFile = async (target: string, chunks: AsyncIterable<Uint8Array>): Promise<void> => {
+  const handle = await open(target, 'wx').catch(({ code }: NodeJS.ErrnoException) => {
+    throw new Failure(
+      EXIT.usage,
+      code === 'EEXIST'
+        ? say(`${target} 已存在:换一个文件名`, `${target} is there already: choose another name`)
+        : say(`无法写入 ${target}(${code ?? ''})`, `${target} can't be written (${code ?? ''})`),
+    );
+  });
+  try {
+    for await (const chunk of chunks) await handle.writeFile(chunk);
+    await handle.close();
+  } catch (error) {
+    await handle.close().catch(() => undefined);
+    await rm(target, { force: true });
+    throw error;
+  }
+  note(say(`已写入 ${target}`, `wrote ${target}`));
+};
 
 const metaLine = ({ asOf, position, lagSeconds, standard }: Answer['meta']): string =>
   [

@@ -45,12 +45,12 @@ export const waitOf = (headers: Headers): number => {
   return Math.min(found === undefined ? 5 : Number(found), 30) * 1000;
 };
 
-/** The revision of `If-Match: "r3"`; `any` for `*`, undefined when there is none. */
+/** The revision of `If-Match: "r3"` (`"r-1"`: nothing happened to it yet); `any` for `*`, undefined when there is none. */
 export const ifMatchOf = (headers: Headers): number | 'any' | undefined => {
   const value = header(headers, 'if-match')?.trim();
   if (value === undefined || value === '') return undefined;
   if (value === '*') return 'any';
-  const revision = /^(?:W\/)?"?r(\d{1,15})"?$/.exec(value)?.[1];
+  const revision = /^(?:W\/)?"?r(-1|\d{1,15})"?$/.exec(value)?.[1];
   if (revision === undefined)
     throw new HttpProblem(400, 'invalid-if-match', {
       zh: 'If-Match 应为一个 ETag,如 "r3"(取自上次的应答)',
