@@ -1,43 +1,13 @@
-import { aggregates, caseFiles } from '@vigil/domain';
-import {
-  createPostgresLog,
-  handleCommand,
-  LOG_MIGRATIONS,
-  type AggregateType,
-  type EventLog,
-  type Position,
-} from '@vigil/event-log';
-import { createObservations, indicators, parseObservationQuery, type ObservationRow } from '@vigil/indicators';
-import { connect, migrate, type SqlClient } from '@vigil/platform';
-import { createProjections, PROJECTION_MIGRATIONS, type Projections } from '@vigil/projections';
-import { freshDatabase } from '@vigil/testing';
+import { indicators, type ObservationRow } from '@vigil/indicators';
+import { indicatorWorld, type IndicatorWorld } from './indicator-world.fixture';
 
 /*
  * A small town told through its own commands, with every indicator of the programme reckoned by hand from the story.
  * District D with the communities A and B.
  */
-let database: { url: string; drop(): Promise<void> };
-let sql: SqlClient;
-let log: EventLog;
-let projections: Projections;
-let serial = 0;
-
-const send = async (aggregate: string, id: string, type: string, data: object): Promise<Position> => {
-  const of = (caseFiles.find(({ name }) => name === aggregate) ??
-    aggregates[aggregate as 'community']) as unknown as AggregateType<never, never, never>;
-  const done = await handleCommand(log, of, id, { type, data } as never, { commandId: `c${++serial}`, metadata: {} });
-  if (!done.ok) throw new Error(`${type} ${id}: ${JSON.stringify(done.problem)}`);
-  return done.value.position!;
-};
-
-const ask = async (text: string): Promise<readonly ObservationRow[]> => {
-  const parsed = parseObservationQuery(new URLSearchParams(text), { today: '2026-01-10' });
-  if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
-  const observations = createObservations({ sql, log, timeZone: 'Asia/Shanghai', now: () => new Date('2026-01-10T04:00:00Z') });
-  const answer = await observations.answer(parsed.value);
-  if (!answer.ok) throw new Error(JSON.stringify(answer.problems));
-  return answer.value.data;
-};
+let world: IndicatorWorld;
+const send: IndicatorWorld['send'] = (...command) => world.send(...command);
+const ask = async (text: string): Promise<readonly ObservationRow[]> => (await world.ask(text)).data;
 const one = async (dx: string, more = 'ou:A', pe = '2025'): Promise<ObservationRow> => {
   const rows = await ask(`dimension=dx:${dx}&dimension=pe:${pe}&dimension=${more}`);
   expect(rows).toHaveLength(1);
@@ -55,16 +25,10 @@ const rectified = (day: string): [string, object][] => [
   ['VerifyRectification', { result: 'passed', verifiedAt: day }],
 ];
 
-let beforeReopening: Position;
+let beforeReopening: bigint;
 
 beforeAll(async () => {
-  database = await freshDatabase();
-  sql = connect(database.url, { applicationName: 'programme-spec' });
-  await migrate(sql, [...LOG_MIGRATIONS, ...PROJECTION_MIGRATIONS]);
-  log = createPostgresLog({ sql });
-  projections = createProjections({ sql, log, timeZone: 'Asia/Shanghai' });
-  await projections.start();
-
+  world = await indicatorWorld('programme-spec');
   const named = (code: string) => ({ zh: code, en: code });
   await send('community', 'D', 'RegisterCommunity', { code: 'D', name: named('D'), type: 'district' });
   for (const code of ['A', 'B']) {
@@ -231,16 +195,11 @@ beforeAll(async () => {
     });
   await send('evaluation', 'e1', 'CompleteAction', { action: 'C-1', completedOn: '2025-11-20' });
 
-  beforeReopening = await log.head();
+  beforeReopening = await world.log.head();
   await send('hazard', 'h2', 'ReopenHazard', { reason: '再次堆物', reopenedAt: '2025-05-01' });
-  expect(await projections.waitFor(await log.head(), 20_000)).toBe(true);
+  await world.settled();
 });
-afterAll(async () => {
-  await projections.stop();
-  await log.close();
-  await sql.end({ timeout: 5 });
-  await database.drop();
-});
+afterAll(() => world.close());
 
 describe('hazards', () => {
   test('due in the quarter: the verified ones, by the deadline in force and by the first one', async () => {

@@ -8,7 +8,7 @@ import {
   type PopulationCell,
 } from '@vigil/domain';
 import { position, type RecordedEvent } from '@vigil/event-log';
-import type { ObservationQuery } from '@vigil/indicators';
+import type { ChangesQuery, ObservationQuery } from '@vigil/indicators';
 import { canonical } from '@vigil/vocabulary';
 import type { Engine } from './engine';
 
@@ -128,6 +128,8 @@ export const queries = {
   },
   injuryEvents: async (engine: Engine, { id, at }: OnePast) => (await injuryAt(engine, id, at)).events,
   observations: (engine: Engine, query: ObservationQuery) => engine.observations.answer(query),
+  observationChanges: (engine: Engine, { query, ends }: { readonly query: ObservationQuery; readonly ends: ChangesQuery }) =>
+    engine.observations.changes(query, ends),
   events: (engine: Engine, { after, limit }: { after: bigint; limit: number }) =>
     engine.log.readAll({ after: position(after), limit }),
   projections: (engine: Engine, _: undefined) => engine.projections.status(),

@@ -1,21 +1,9 @@
-import { aggregates } from '@vigil/domain';
-import { createPostgresLog, handleCommand, LOG_MIGRATIONS, type AggregateType, type EventLog } from '@vigil/event-log';
-import { createObservations, parseObservationQuery, RELEASE_MIGRATIONS, type ObservationAnswer } from '@vigil/indicators';
-import { connect, migrate, type SqlClient } from '@vigil/platform';
-import { createProjections, PROJECTION_MIGRATIONS, type Projections } from '@vigil/projections';
-import { freshDatabase } from '@vigil/testing';
+import type { ObservationAnswer } from '@vigil/indicators';
+import { indicatorWorld, type IndicatorWorld } from './indicator-world.fixture';
 
-let database: { url: string; drop(): Promise<void> };
-let sql: SqlClient;
-let log: EventLog;
-let projections: Projections;
+let world: IndicatorWorld;
 let serial = 0;
-
-const send = async (aggregate: 'community' | 'injury', id: string, type: string, data: object): Promise<void> => {
-  const of = aggregates[aggregate] as unknown as AggregateType<never, never, never>;
-  const done = await handleCommand(log, of, id, { type, data } as never, { commandId: `c${++serial}`, metadata: {} });
-  if (!done.ok) throw new Error(`${type} ${id}: ${JSON.stringify(done.problem)}`);
-};
+const send: IndicatorWorld['send'] = (...command) => world.send(...command);
 const injure = async (count: number, community: string, day: string, more: object = {}): Promise<string[]> => {
   const ids = Array.from({ length: count }, () => `00000000-0000-4000-8000-${`${++serial}`.padStart(12, '0')}`);
   for (const id of ids)
@@ -24,26 +12,15 @@ const injure = async (count: number, community: string, day: string, more: objec
       ...{ age: { value: 40, unit: 'year' }, sex: 'F', mechanism: 'fall', disposition: 'treated' },
       ...more,
     });
-  expect(await projections.waitFor(await log.head(), 20_000)).toBe(true);
+  await world.settled();
   return ids;
 };
-const ask = async (text: string): Promise<ObservationAnswer> => {
-  const parsed = parseObservationQuery(new URLSearchParams(text), { today: '2026-01-10' });
-  if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
-  const answer = await createObservations({ sql, log, timeZone: 'Asia/Shanghai' }).answer(parsed.value);
-  if (!answer.ok) throw new Error(JSON.stringify(answer.problems));
-  return answer.value;
-};
+const ask = (text: string): Promise<ObservationAnswer> => world.ask(text);
 const shown = async (text: string): Promise<Record<string, number | null>> =>
   Object.fromEntries((await ask(text)).data.map(({ pe, ou, sex, num }) => [[pe, ou, sex].filter(Boolean).join(' '), num]));
 
 beforeEach(async () => {
-  database = await freshDatabase();
-  sql = connect(database.url, { applicationName: 'release-spec' });
-  await migrate(sql, [...LOG_MIGRATIONS, ...PROJECTION_MIGRATIONS, ...RELEASE_MIGRATIONS]);
-  log = createPostgresLog({ sql });
-  projections = createProjections({ sql, log, timeZone: 'Asia/Shanghai' });
-  await projections.start();
+  world = await indicatorWorld('release-spec');
   const named = (code: string) => ({ zh: code, en: code });
   await send('community', 'D', 'RegisterCommunity', { code: 'D', name: named('D'), type: 'district' });
   for (const code of ['A', 'B', 'C']) {
@@ -54,12 +31,7 @@ beforeEach(async () => {
     });
   }
 });
-afterEach(async () => {
-  await projections.stop();
-  await log.close();
-  await sql.end({ timeout: 5 });
-  await database.drop();
-});
+afterEach(() => world.close());
 
 const YEAR = 'dimension=dx:INC-01&dimension=pe:2025';
 

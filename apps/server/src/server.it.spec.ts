@@ -552,7 +552,7 @@ describe('problems', () => {
     expectProblem(await send('GET', '/favicon.ico'), 404, 'route-not-found');
     const slip = await get('/comunities');
     expect(slip.json['errors'][0]).toMatchObject({ suggestion: '/api/v1/communities' });
-    expectProblem(await get('/alerts'), 404, 'not-in-this-version');
+    expectProblem(await get('/reports'), 404, 'not-in-this-version');
     expectProblem(await post('/snapshots', {}), 404, 'not-in-this-version');
     const patched = await send('PATCH', '/api/v1/communities/C-001', {});
     expectProblem(patched, 405, 'method-not-allowed');

@@ -3,6 +3,18 @@ export * from './definitions';
 export { definitionProblem } from './definitions/problems';
 export { definitionsAt } from './definitions/source';
 export * from './output';
-export { createObservations, type Answered, type LogView, type Observations, type ObservationsOptions } from './answer/answer';
+export {
+  createObservations,
+  type Answered,
+  type LogView,
+  type Observations,
+  type ObservationsOptions,
+  type Asked,
+  type ChangesAnswer,
+  type ChangesQuery,
+  type LoggedEvent,
+} from './answer/answer';
+export type { Cause, CauseKind, RowChange, ToldEvent } from './answer/changes';
 export * from './effect';
+export * from './alerts';
 export { RELEASE_MIGRATIONS } from './answer/release';

@@ -1,6 +1,15 @@
 import { Readable } from 'node:stream';
-import { parseObservationQuery, toCsv, toJsonStat, toNdjson, toParquet, toXlsx, type ObservationAnswer } from '@vigil/indicators';
-import { localDate } from '@vigil/vocabulary';
+import {
+  parseObservationQuery,
+  type AsOf,
+  toCsv,
+  toJsonStat,
+  toNdjson,
+  toParquet,
+  toXlsx,
+  type ObservationAnswer,
+} from '@vigil/indicators';
+import { localDate, parseInstant } from '@vigil/vocabulary';
 import { z } from 'zod';
 import { HttpProblem, problemItem, refusedAll, type Language } from '../http/problem';
 import { header, weighted } from '../http/request';
@@ -75,6 +84,52 @@ const observe = async (
   const answer = result.value;
   if (format === 'json') return { status: 200, body: localised(answer, call) };
   return { status: 200, ...written(answer, format, { bom: query.bom, language: call.language }) };
+};
+
+/** A moment of the log: a position, or an instant. */
+const momentOf = (name: 'from' | 'to', text: string): AsOf => {
+  if (/^\d{1,18}$/.test(text)) return { position: BigInt(text) };
+  if (parseInstant(text) !== undefined) return { instant: text };
+  const detail = {
+    zh: `${name} 应为日志位置,或带时区的时刻(如 2026-03-02T08:00:00Z)`,
+    en: `${name} is a position of the log, or an instant with its offset, such as 2026-03-02T08:00:00Z`,
+  };
+  throw refusedAll(400, [{ code: `invalid-${name}`, detail, pointer: `/${name}`, value: text.slice(0, 120) }]);
+};
+
+const explainChanges = async (call: Call): Promise<Answer> => {
+  const source = searchOf(call);
+  const [from, to] = [source.get('from'), source.get('to')];
+  for (const name of ['from', 'to']) source.delete(name);
+  if (from === null) {
+    const detail = { zh: '请用 from= 指明从哪个位置或时刻起', en: 'say since when: from=<position or instant>' };
+    throw refusedAll(400, [{ code: 'missing-from', detail, pointer: '/from' }]);
+  }
+  const ends = { from: momentOf('from', from), ...(to !== null && { to: momentOf('to', to) }) };
+  const today = localDate(new Date().toISOString(), call.engine.config.timeZone);
+  const parsed = parseObservationQuery(source, { today, indicators: await indicatorsFor(call, source) });
+  if (!parsed.ok) throw refusedAll(400, parsed.problems);
+  const query = parsed.value;
+  const barred = (['asOf', 'release', 'weighted'] as const).find((name) => query[name] !== undefined && query[name] !== false);
+  if (barred) {
+    const detail = { zh: `changes 不接受 ${barred}`, en: `changes take no ${barred}` };
+    throw refusedAll(400, [{ code: 'not-with-changes', detail, pointer: `/${barred}` }]);
+  }
+  if (query.minPosition !== undefined) await call.waitFor(query.minPosition);
+  const result = await call.ask('observationChanges', { query, ends });
+  if (!result.ok) throw refusedAll(result.status, result.problems);
+  const { changes, meta } = result.value;
+  const position = <T extends { readonly position: string }>(each: T) => ({ ...each, position: wirePosition(each.position) });
+  return {
+    status: 200,
+    body: {
+      changes: changes.map((change) => ({
+        ...change,
+        causes: change.causes.map((cause) => ({ ...cause, events: cause.events.map(position) })),
+      })),
+      meta: { ...meta, from: position(meta.from), to: position(meta.to) },
+    },
+  };
 };
 
 const attachment = (name: string) => ({ 'Content-Disposition': `attachment; filename="${name}"` });
@@ -172,6 +227,32 @@ const answerSchema = z.object({
     })
     .loose(),
 });
+const endsSchema = z
+  .object({ value: z.number().nullable(), num: z.number().nullable(), den: z.number().nullable(), status: z.string() })
+  .loose()
+  .nullable();
+const changesSchema = z.object({
+  changes: z.array(
+    z
+      .object({
+        dx: z.string(),
+        pe: z.string(),
+        ou: z.string(),
+        before: endsSchema,
+        after: endsSchema,
+        causes: z.array(
+          z.object({
+            kind: z.enum(['real', 'late', 'correction', 'retraction', 'linkage', 'population', 'boundary', 'definition']),
+            amount: z.number().nullable(),
+            num: z.number(),
+            events: z.array(z.object({ position: positionSchema, type: z.string(), stream: z.string(), kind: z.string() })),
+          }),
+        ),
+      })
+      .loose(),
+  ),
+  meta: z.looseObject({}),
+});
 const answered: Readonly<Record<number, AnswerSpec>> = {
   200: {
     schema: answerSchema,
@@ -203,6 +284,22 @@ const suffixed = (format: Exclude<Format, 'json'>, name: string): Route =>
   });
 
 export const observationRoutes: readonly Route[] = [
+  route({
+    method: 'GET',
+    path: '/observations/changes',
+    tag,
+    summary: {
+      zh: '两个时刻之间哪些数值变了、变了多少、由哪些事件引起',
+      en: 'Which values moved between two moments, by how much, and through which events',
+    },
+    query: querySchema.extend({
+      from: z.string().meta({ description: 'a position of the log or an instant', examples: ['1200'] }),
+      to: one.meta({ description: 'default: now' }),
+    }),
+    freeQuery: true,
+    answers: { 200: { schema: changesSchema, about: { zh: '变化及其原因', en: 'changes and their causes' } } },
+    handler: (call) => explainChanges(call as Call),
+  }),
   route({
     method: 'GET',
     path: '/observations',

@@ -13,9 +13,11 @@ import {
 import { definitionHash, indicators, isCounted, type IndicatorDefinition } from '../definitions';
 import { factSource } from '../facts/facts';
 import type { Explanation, ObservationAnswer, ObservationRow } from '../output';
-import { formatObservationQuery, type ObservationQuery } from '../query/query';
+import { formatObservationQuery, type AsOf, type ObservationQuery } from '../query/query';
+import { causesOf, MOST_STEPS, movedRows, type CauseKind, type RowChange, type ToldEvent } from './changes';
 import { communityTree, ouTargets, targetOf, type Community } from './communities';
 import { personYearsOf, BRIDGED_YEARS, type PersonYearsOf, type PopulationRow } from './person-years';
+import type { RowsContext } from './context';
 import { refuse, Refused, type RefusalStatus } from './refused';
 import { isPersonal, protectRows, THRESHOLDS } from './release';
 import { rowsOf } from './rows';
@@ -24,7 +26,33 @@ import { rowsOf } from './rows';
 export interface LogView {
   head(): Promise<bigint>;
   positionAt(instant: string): Promise<bigint>;
-  readAll(options: { after: bigint; limit: number }): Promise<readonly { readonly recordedAt: string }[]>;
+  readAll(options: { after: bigint; limit: number }): Promise<readonly LoggedEvent[]>;
+}
+
+/** An event as the log holds it; `data` is its payload's JSON. */
+export interface LoggedEvent {
+  readonly recordedAt: string;
+  readonly position: bigint;
+  readonly type: string;
+  readonly stream: string;
+  readonly data: string;
+}
+
+/** Between which two moments of the log something changed. */
+export interface ChangesQuery {
+  readonly from: AsOf;
+  /** Absent: now. */
+  readonly to?: AsOf;
+}
+
+export interface ChangesAnswer {
+  readonly changes: readonly RowChange[];
+  readonly meta: {
+    readonly from: { readonly position: string; readonly asOf: string };
+    readonly to: { readonly position: string; readonly asOf: string };
+    readonly definitions: readonly { readonly code: string; readonly before: string; readonly after: string }[];
+    readonly query: string;
+  };
 }
 
 export interface ObservationsOptions {
@@ -37,10 +65,11 @@ export interface ObservationsOptions {
   readonly now?: () => Date;
 }
 
-export type Answered =
-  | { readonly ok: true; readonly value: ObservationAnswer }
-  /** `status` is the HTTP status that fits: 400, 413 or 503. */
+/** `status` is the HTTP status that fits: 400, 413 or 503. */
+export type Asked<T> =
+  | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly status: RefusalStatus; readonly problems: readonly Problem[] };
+export type Answered = Asked<ObservationAnswer>;
 
 const halted = (projection: string, { position, type }: { position: string; type: string }): Problem => ({
   code: 'projection-halted',
@@ -175,18 +204,17 @@ export const createObservations = ({
     return { definitions, standing: all.filter(({ projection }) => models.has(projection)) };
   };
 
-  const answerFrom = async (tx: Sql, query: ObservationQuery): Promise<ObservationAnswer> => {
-    const { definitions, standing } = await definitionsFor(tx, query, await standingOf(tx));
-    const snapshot = await snapshotOf(query, lowest(standing));
-    const position = snapshot.position.toString();
-    const problems = new Map<string, Problem>();
-    const note = (problem: Problem): void => void problems.set(`${problem.code} ${String(problem.value)}`, problem);
-    for (const { projection, problem, skips } of standing) {
-      if (problem) note(halted(projection, JSON.parse(problem) as { position: string; type: string }));
-      const missing = skips.filter((at) => BigInt(at) <= snapshot.position);
-      if (missing.length > 0) note(skipped(projection, missing));
-    }
-
+  /** All that the rows of a query need besides their definition, as known at a position. */
+  const prepare = async (
+    tx: Sql,
+    query: ObservationQuery,
+    definitions: readonly IndicatorDefinition[],
+    { position: known, asOf }: Pick<Snapshot, 'position' | 'asOf'>,
+    note: (problem: Problem) => void,
+    /** Places settled by another moment's question. */
+    places?: Pick<RowsContext, 'targets' | 'everywhere'>,
+  ) => {
+    const position = known.toString();
     const communities = (
       await tx<
         { code: string; parent: string | null; groups: string[] }[]
@@ -201,9 +229,12 @@ export const createObservations = ({
         )
       ).flatMap(({ code }) => (tree.byCode.has(code) ? [] : [code])),
     );
-    const { targets, problems: unknown } = ouTargets(tree, unregistered, query.ou, query.ouIsDimension);
-    if (unknown.length > 0) throw new Refused(400, unknown);
-    const everywhere = targetOf(tree, 'ALL', [...tree.byCode.keys(), ...unregistered]);
+    const found = places
+      ? { targets: places.targets, problems: [] }
+      : ouTargets(tree, unregistered, query.ou, query.ouIsDimension);
+    if (found.problems.length > 0) throw new Refused(400, found.problems);
+    const { targets } = found;
+    const everywhere = places?.everywhere ?? targetOf(tree, 'ALL', [...tree.byCode.keys(), ...unregistered]);
 
     const windows = query.pe.map((period) => windowOf(period, query.rolling));
     const periods = query.peIsDimension
@@ -234,15 +265,39 @@ export const createObservations = ({
     };
 
     const explained: Explanation[] = [];
-    const data: ObservationRow[] = [];
     const shared = {
       ...{ tx, query, position, targets, everywhere, periods, exposure, note, explained },
       personYears: personYearsOf(tree, population),
-      ended: localDate(snapshot.asOf, timeZone),
+      ended: localDate(asOf, timeZone),
     };
-    for (const definition of definitions) {
+    const contextOf = (definition: IndicatorDefinition): RowsContext => {
       const standardised = definition.method === 'direct-standardisation' || definition.method === 'indirect-standardisation';
-      const context = { ...shared, definition, bands: standardised ? standardBands(query) : [] };
+      return { ...shared, definition, bands: standardised ? standardBands(query) : [] };
+    };
+    return {
+      contextOf,
+      tree,
+      members,
+      explained,
+      populationVersion: populationVersion === 0n ? null : populationVersion.toString(),
+    };
+  };
+
+  const answerFrom = async (tx: Sql, query: ObservationQuery): Promise<ObservationAnswer> => {
+    const { definitions, standing } = await definitionsFor(tx, query, await standingOf(tx));
+    const snapshot = await snapshotOf(query, lowest(standing));
+    const problems = new Map<string, Problem>();
+    const note = (problem: Problem): void => void problems.set(`${problem.code} ${String(problem.value)}`, problem);
+    for (const { projection, problem, skips } of standing) {
+      if (problem) note(halted(projection, JSON.parse(problem) as { position: string; type: string }));
+      const missing = skips.filter((at) => BigInt(at) <= snapshot.position);
+      if (missing.length > 0) note(skipped(projection, missing));
+    }
+
+    const { contextOf, tree, explained, populationVersion } = await prepare(tx, query, definitions, snapshot, note);
+    const data: ObservationRow[] = [];
+    for (const definition of definitions) {
+      const context = contextOf(definition);
       const rows = await rowsOf(context);
       for (const row of query.release ? await protectRows(context, tree, query.release, rows) : rows) data.push(row);
     }
@@ -253,7 +308,7 @@ export const createObservations = ({
       data,
       meta: {
         asOf: snapshot.asOf,
-        position: position,
+        position: snapshot.position.toString(),
         lagSeconds: snapshot.lagSeconds,
         standard: query.standard,
         definitions: definitions.map((definition) => ({
@@ -262,7 +317,7 @@ export const createObservations = ({
           hash: definitionHash(definition),
           name: definition.name,
         })),
-        populationVersion: populationVersion === 0n ? null : populationVersion.toString(),
+        populationVersion,
         suppression: query.release
           ? {
               release: query.release,
@@ -281,19 +336,116 @@ export const createObservations = ({
     };
   };
 
-  return {
-    answer: async (query: ObservationQuery): Promise<Answered> => {
-      // An answer for release is remembered, so that a later one tells nothing by its difference.
-      const mode = query.release ? 'ISOLATION LEVEL REPEATABLE READ' : 'ISOLATION LEVEL REPEATABLE READ READ ONLY';
-      try {
-        const value = await again(() => sql.begin(mode, (tx) => answerFrom(tx as unknown as Sql, query)));
-        return { ok: true, value: value as ObservationAnswer };
-      } catch (error) {
-        if (error instanceof Refused) return { ok: false, status: error.status, problems: error.problems };
-        throw error;
-      }
-    },
+  const changesFrom = async (tx: Sql, query: ObservationQuery, ends: ChangesQuery): Promise<ChangesAnswer> => {
+    const all = await standingOf(tx);
+    const { asOf: _, ...open } = query;
+    const earlier: ObservationQuery = { ...open, asOf: ends.from };
+    const later: ObservationQuery = ends.to === undefined ? open : { ...open, asOf: ends.to };
+    const was = await definitionsFor(tx, earlier, all);
+    const is = await definitionsFor(tx, later, all);
+    const start = await snapshotOf(earlier, lowest(was.standing));
+    const end = await snapshotOf(later, lowest(is.standing));
+    if (end.position < start.position)
+      refuse(400, {
+        code: 'from-after-to',
+        detail: { zh: 'from 不能晚于 to', en: 'from is not after to' },
+        pointer: '/from',
+        value: start.position.toString(),
+      });
+    const silent = (): void => undefined;
+    const atEnd = await prepare(tx, query, is.definitions, end, silent);
+    const places = (({ targets, everywhere }) => ({ targets, everywhere }))(atEnd.contextOf(is.definitions[0]!));
+    const prepared = (at: Pick<Snapshot, 'position' | 'asOf'>) => prepare(tx, query, was.definitions, at, silent, places);
+    const atStart = await prepared(start);
+    const between = [start.position.toString(), end.position.toString()] as const;
+    const settings = await settingsBetween(tx, atEnd.members, ...between);
+
+    const moved = [];
+    for (const [index, definition] of was.definitions.entries()) {
+      const anew = is.definitions[index]!;
+      moved.push(
+        ...(await movedRows(
+          {
+            from: atStart.contextOf(definition),
+            to: atEnd.contextOf(definition),
+            contextAt: async (position) => (await prepared({ position, asOf: end.asOf })).contextOf(definition),
+            settings,
+            recordsOf: (models) => recordsBetween(tx, models, ...between),
+          },
+          definitionHash(anew) === definitionHash(definition) ? undefined : anew,
+        )),
+      );
+    }
+    const told = await toldOf(
+      new Set(moved.flatMap(({ steps }) => steps.flatMap(({ at }) => (at === 'definition' ? [] : [at])))),
+      localDate(start.asOf, timeZone),
+    );
+    return {
+      changes: moved.map((each) => ({ ...each.row, causes: causesOf(each, (position) => told.get(position)) })),
+      meta: {
+        from: { position: between[0], asOf: start.asOf },
+        to: { position: between[1], asOf: end.asOf },
+        definitions: was.definitions.map((definition, index) => ({
+          code: definition.code,
+          before: definitionHash(definition),
+          after: definitionHash(is.definitions[index]!),
+        })),
+        query: formatObservationQuery(open),
+      },
+    };
   };
+
+  /** The events at some positions, and what kind of change each is to who last looked on a day. */
+  const toldOf = async (positions: ReadonlySet<bigint>, lookedOn: string): Promise<ReadonlyMap<bigint, ToldEvent>> => {
+    const told = new Map<bigint, ToldEvent>();
+    for (const position of positions) {
+      const [event] = await log.readAll({ after: position - 1n, limit: 1 });
+      if (event?.position === position)
+        told.set(position, {
+          position: position.toString(),
+          type: event.type,
+          stream: event.stream,
+          kind: kindOf(event, lookedOn, timeZone),
+        });
+    }
+    return told;
+  };
+
+  /** Runs a question in one snapshot; refusals become values. */
+  const asked = async <T>(mode: string, run: (tx: Sql) => Promise<T>): Promise<Asked<T>> => {
+    try {
+      return { ok: true, value: (await again(() => sql.begin(mode, (tx) => run(tx as unknown as Sql)))) as T };
+    } catch (error) {
+      if (error instanceof Refused) return { ok: false, status: error.status, problems: error.problems };
+      throw error;
+    }
+  };
+  const READING = 'ISOLATION LEVEL REPEATABLE READ READ ONLY';
+
+  return {
+    // An answer for release is remembered, so that a later one tells nothing by its difference.
+    answer: (query: ObservationQuery): Promise<Answered> =>
+      asked(query.release ? 'ISOLATION LEVEL REPEATABLE READ' : READING, (tx) => answerFrom(tx, query)),
+    /** Which rows of the answer changed between two moments of the log, by how much, and through which events. */
+    changes: (query: ObservationQuery, ends: ChangesQuery): Promise<Asked<ChangesAnswer>> =>
+      asked(READING, (tx) => changesFrom(tx, query, ends)),
+  };
+};
+
+/** Where an event says when what it tells of happened. */
+const HAPPENED = ['occurredAt', 'identifiedAt', 'heldOn', 'completedAt', 'verifiedAt', 'startedOn', 'knownAt'] as const;
+
+const kindOf = ({ type, data }: LoggedEvent, lookedOn: string, timeZone: string): CauseKind => {
+  if (/^Population|^Exposure/.test(type)) return 'population';
+  if (/^Community/.test(type)) return 'boundary';
+  if (/^Indicator/.test(type)) return 'definition';
+  if (/Corrected$/.test(type)) return 'correction';
+  if (/(Retracted|Withdrawn|Cancelled)$/.test(type)) return 'retraction';
+  if (/(Linked|Unlinked|AttachedToIncident|DetachedFromIncident)$/.test(type)) return 'linkage';
+  const said = JSON.parse(data) as Readonly<Record<string, unknown>>;
+  const happened = HAPPENED.map((field) => said[field]).find((value): value is string => typeof value === 'string');
+  const day = happened === undefined || happened.length === 10 ? happened : localDate(happened, timeZone);
+  return day !== undefined && day < lookedOn ? 'late' : 'real';
 };
 
 export type Observations = ReturnType<typeof createObservations>;
@@ -306,6 +458,42 @@ const again = async <T>(run: () => Promise<T>, tries = 5): Promise<T> => {
     } catch (error) {
       if ((error as { code?: string }).code !== '40001' || left <= 1) throw error;
     }
+};
+
+/** Positions at which a population, another yearly figure or the tree of communities changed. */
+const settingsBetween = async (tx: Sql, members: readonly string[], from: string, to: string): Promise<bigint[]> => {
+  const within = (column: string): string => `${column} > $1::bigint AND ${column} <= $2::bigint`;
+  const of = (table: string, column: string): string =>
+    `SELECT ${column} AS at FROM read.${table} WHERE ${within(column)} AND community = ANY ($3::text[])`;
+  const rows = await tx.unsafe<{ at: string }[]>(
+    `SELECT DISTINCT at FROM (
+       ${['population', 'exposures'].flatMap((table) => [of(table, 'known_from'), of(table, 'known_to')]).join(' UNION ALL ')}
+       UNION ALL SELECT known_from FROM read.communities WHERE ${within('known_from')}) AS settings ORDER BY at`,
+    [from, to, members as string[]],
+  );
+  return rows.map(({ at }) => BigInt(at));
+};
+
+/** Where each read model keeps what came and went. */
+const RECORDS: Readonly<Record<string, readonly string[]>> = {
+  'case-files': ['case_files.known_from', 'case_files.known_to'],
+  'casualty-facts': ['casualty_facts.known_from', 'casualty_facts.known_to'],
+  'activity-facts': ['activity_facts.known_from'],
+  'survey-responses': ['survey_responses.known_from'],
+  'injury-facts': ['injury_facts.known_from', 'injury_facts.known_to'],
+};
+
+/** Positions at which a record of some read models came or went. */
+const recordsBetween = async (tx: Sql, models: readonly string[], from: string, to: string): Promise<bigint[]> => {
+  const columns = [...new Set(models)].flatMap((model) => RECORDS[model] ?? []);
+  if (columns.length === 0) return [];
+  const rows = await tx.unsafe<{ at: string }[]>(
+    `SELECT DISTINCT at FROM (${columns
+      .map((each) => `SELECT ${each} AS at FROM read.${each.split('.')[0]} WHERE ${each} > $1::bigint AND ${each} <= $2::bigint`)
+      .join(' UNION ALL ')}) AS records ORDER BY at LIMIT ${10 * MOST_STEPS}`,
+    [from, to],
+  );
+  return rows.map(({ at }) => BigInt(at));
 };
 
 interface Years {

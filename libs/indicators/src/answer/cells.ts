@@ -14,9 +14,6 @@ export interface Values {
   readonly ages: readonly AgeRange[];
 }
 
-/** Tallies by {@link cellKey}. */
-export type Cells = ReadonlyMap<string, Tally>;
-
 export const cellKey = (period: number, ou: number, codes: readonly string[]): string =>
   `${period} ${ou} ${codes.join('\u001f')}`;
 
@@ -26,7 +23,19 @@ type Taken = ElementaryCount & { readonly group?: number };
 /** The counts of one part of an indicator, and the cells they add up to. */
 export interface Part {
   readonly counts: readonly Taken[];
-  readonly cells: Cells;
+  readonly cells: Map<string, Tally>;
+  /** When changes were asked for: each, in the cell that it changed. */
+  readonly changes: readonly Change[];
+}
+
+/** A count that came to a cell or left it. */
+export interface Change {
+  readonly key: string;
+  readonly period: number;
+  readonly ou: number;
+  readonly codes: readonly string[];
+  readonly count: ElementaryCount;
+  readonly band: number;
 }
 
 const membership = <T>(size: number, groups: readonly T[], indices: (group: T) => readonly number[]): number[][] => {
@@ -52,13 +61,14 @@ const cutsOf = (ranges: readonly AgeRange[]): number[] => {
 
 /**
  * Counts one part of an indicator for every cell that the query has, over `targets`. A stock is asked for period by period; all
- * else in one statement.
+ * else in one statement. With `since`, what became known after that position instead.
  */
 export const takePart = async (
   context: RowsContext,
   name: 'numerator' | 'denominator' | 'list',
   counted: Counted,
   targets: readonly OuTarget[],
+  since?: string,
 ): Promise<Part> => {
   const { query, bands, periods, tx, position, definition, explained } = context;
   const members = [...new Set(targets.flatMap((target) => target.members))];
@@ -80,6 +90,7 @@ export const takePart = async (
       ageCuts,
       weighted: query.weighted,
       censoredOn: context.ended,
+      ...(since !== undefined && { since }),
     });
     const rows = await tx.unsafe(statement.text, statement.parameters as never[], { prepare: true });
     const counts = rows.map((row) => statement.read(row as Record<string, unknown>));
@@ -118,6 +129,7 @@ export const takePart = async (
   const byAge = query.dimensions.some((each) => each.name === 'age');
 
   const cells = new Map<string, Tally>();
+  const changes: Change[] = [];
   for (const count of counts) {
     const ageIds = byAge ? (count.age < 0 ? [UNKNOWN] : (ofAge[count.age] ?? []).map((index) => ranges[index]!.id)) : [''];
     const band = bands.length === 0 ? 0 : count.age < 0 ? -1 : (ofAge[count.age]?.[0] ?? -1);
@@ -131,12 +143,16 @@ export const takePart = async (
             ou,
             codes.map((code) => code ?? age),
           );
+          if (since !== undefined) {
+            changes.push({ key, period, ou, codes: codes.map((code) => code ?? age), count, band });
+            continue;
+          }
           let cell = cells.get(key);
           if (!cell) cells.set(key, (cell = emptyTally()));
           tally(cell, count, band);
         }
   }
-  return { counts, cells };
+  return { counts, cells, changes };
 };
 
 /** Explicit items as asked, with zeros; otherwise the sexes and age bands of a population, and of all else what was met. */

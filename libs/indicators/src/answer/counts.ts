@@ -1,7 +1,7 @@
 import type { AgeRange, Period } from '@vigil/vocabulary';
 import { dayNumber } from '@vigil/vocabulary';
 import type { Condition, Counted, Filter } from '../definitions/definition';
-import { factSource } from '../facts/facts';
+import { factSource, KNOWN } from '../facts/facts';
 import { parseItems, type Dimension, type DimensionName } from '../query/query';
 
 export interface CountRequest {
@@ -20,6 +20,11 @@ export interface CountRequest {
   readonly weighted: boolean;
   /** Where the measure is a duration: the day at which open ones are censored. */
   readonly censoredOn?: string;
+  /**
+   * Instead of what was known at `position`, what became known after `since` up to it: each count with the position that brought it,
+   * negative for what ceased to hold. Of facts that keep their rows in a table of their own.
+   */
+  readonly since?: string;
 }
 
 /** A count in the finest cells that the request can tell apart; sums of them make every row. */
@@ -40,6 +45,8 @@ export interface ElementaryCount {
   readonly squares: number;
   /** Of a duration: days, and whether it ended. */
   readonly duration?: { readonly days: number; readonly ended: boolean };
+  /** Of a change: the position of the event. */
+  readonly at?: bigint;
 }
 
 export interface CountStatement {
@@ -112,7 +119,9 @@ export const countStatement = (request: CountRequest): CountStatement => {
       return stands[name];
     });
 
-  const where = source.where.map(named);
+  const { since } = request;
+  const where = (since === undefined ? source.where : source.where.filter((each) => !KNOWN.includes(each))).map(named);
+  if (since !== undefined) where.push(`at > ${bind(since, 'bigint')}`, `at <= ${named(':position')}`);
   const day = source.days[counted.day ?? Object.keys(source.days)[0] ?? ''];
   if (day !== undefined) where.push(`${day} >= ${bind(cuts[0]!, 'date')}`, `${day} < ${bind(cuts.at(-1)!, 'date')}`);
   const place = request.basis === 'residence' ? source.residence! : source.community;
@@ -128,6 +137,8 @@ export const countStatement = (request: CountRequest): CountStatement => {
   const amount = counted.measure === 'count' || duration ? undefined : source.amounts[counted.measure]!.sql;
 
   const groups = [
+    ['at', since === undefined ? undefined : 'at'],
+    ['sign', since === undefined ? undefined : 'sign'],
     ['period', day !== undefined && cuts.length > 2 ? `width_bucket(${day}, ${bind(cuts, 'date[]')}) - 1` : undefined],
     ['community', communities.length > 1 ? place : undefined],
     ['age', ageCuts.length > 0 ? `width_bucket(${source.columns.age}::int, ${bind(ageCuts, 'int[]')}) - 1` : undefined],
@@ -152,13 +163,14 @@ export const countStatement = (request: CountRequest): CountStatement => {
     ...(amount ? [`coalesce(sum(${amount}), 0)::float8 AS amount`, `coalesce(sum((${amount})::float8 ^ 2), 0) AS squares`] : []),
     ...(weighted ? ['sum(coalesce(weight, 1)) AS weight'] : []),
   ];
-  const text = `SELECT ${columns.join(', ')} FROM ${named(source.relation)} WHERE ${where.join(' AND ')}${groups.length > 0 ? ` GROUP BY ${groups.map((_, index) => index + 1).join(', ')}` : ''}`;
+  const text = `SELECT ${columns.join(', ')} FROM ${since === undefined ? named(source.relation) : `${source.relation} CROSS JOIN LATERAL (VALUES (known_from, 1), (known_to, -1)) AS change(at, sign)`} WHERE ${where.join(' AND ')}${groups.length > 0 ? ` GROUP BY ${groups.map((_, index) => index + 1).join(', ')}` : ''}`;
   const only = communities[0];
   return {
     text,
     parameters,
     read: (row) => {
-      const n = row['n'] as number;
+      const sign = (row['sign'] as number | undefined) ?? 1;
+      const n = sign * (row['n'] as number);
       return {
         period: (row['period'] as number | undefined) ?? 0,
         community: (row['community'] as string | undefined) ?? only!,
@@ -168,8 +180,9 @@ export const countStatement = (request: CountRequest): CountStatement => {
         unit: (row['unit'] as string | null | undefined) ?? null,
         n,
         weight: weighted ? ((row['weight'] as number | null) ?? 0) : n,
-        amount: amount ? (row['amount'] as number) : n,
-        squares: amount ? (row['squares'] as number) : n,
+        amount: amount ? sign * (row['amount'] as number) : n,
+        squares: amount ? sign * (row['squares'] as number) : n,
+        ...(since !== undefined && { at: BigInt(row['at'] as string) }),
         ...(duration && { duration: { days: row['days'] as number, ended: row['ended'] as boolean } }),
       };
     },

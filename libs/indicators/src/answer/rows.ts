@@ -22,6 +22,7 @@ import {
 import type { Estimated, NoPersonYears, PeopleFilter, PersonYears, PersonYearsOf } from './person-years';
 import { refuse } from './refused';
 import { livesIn, respondents } from './survey';
+import type { ElementaryCount } from './counts';
 import { emptyTally, type Tally } from './tally';
 
 /** More rows than this are a different question. */
@@ -30,10 +31,10 @@ const MOST_ROWS = 200_000;
 const UNRELIABLE_CV = 0.3;
 
 /** A row's figures before it knows where it stands; undefined: no such row can be. */
-type Figures = Omit<ObservationRow, 'dx' | 'pe' | 'ou'>;
+export type Figures = Omit<ObservationRow, 'dx' | 'pe' | 'ou'>;
 
 /** One row's place in the table. */
-interface Place {
+export interface Place {
   readonly period: number;
   readonly ou: number;
   readonly target: OuTarget;
@@ -77,13 +78,13 @@ export const rowsOf = async (context: RowsContext): Promise<ObservationRow[]> =>
   return rows;
 };
 
-interface Table {
+export interface Table {
   readonly values: readonly Values[];
   readonly row: (place: Place) => Figures | undefined;
 }
 
 /** Refuses what the indicator can't be split, restricted or weighted by. */
-const checkDimensions = ({ query, definition }: RowsContext): void => {
+export const checkDimensions = ({ query, definition }: RowsContext): void => {
   const { code, numerator, denominator, strata } = definition;
   const foreign = query.dimensions.find(({ name }) => !strata.includes(name));
   if (foreign)
@@ -168,22 +169,36 @@ const writer = ({ query, definition, ended }: RowsContext, window: readonly Peri
 
 // ── What is counted row by row ────────────────────────────────────────────────────────────────────────────────────────────────
 
-const countedTable = async (context: RowsContext, numerator: Counted): Promise<Table> => {
-  const { query, definition, targets, everywhere, bands, note } = context;
-  const { denominator, lists, method } = definition;
+/** What a counted indicator is made of, each part with the cells of every row. */
+export interface Parts {
+  readonly numerator: Part;
+  readonly denominator?: Part;
+  readonly lists: readonly Part[];
+  /** Primary units by stratum that a sample listed for a period. */
+  readonly listed: (window: readonly Period[]) => ReadonlyMap<string, number>;
+}
+
+export const takeParts = async (context: RowsContext, numerator: Counted): Promise<Parts> => {
+  const { query, definition, targets, everywhere } = context;
+  const { denominator, lists = [], method } = definition;
   // Expected numbers need the rates of all together.
   const over = method === 'indirect-standardisation' ? [...targets, everywhere] : targets;
+  const onLists: Part[] = [];
   const part = await takePart(context, 'numerator', numerator, over);
   const whole = isCounted(denominator) ? await takePart(context, 'denominator', denominator, targets) : undefined;
-  const onLists: Part[] = [];
-  for (const list of lists ?? []) onLists.push(await takePart(context, 'list', list, targets));
-  const listed = query.weighted ? await listedUnits(context) : () => new Map<string, number>();
+  for (const list of lists) onLists.push(await takePart(context, 'list', list, targets));
+  return {
+    numerator: part,
+    ...(whole && { denominator: whole }),
+    lists: onLists,
+    listed: query.weighted ? await listedUnits(context) : () => new Map<string, number>(),
+  };
+};
 
-  const coded = query.dimensions.filter(({ name }) => name !== 'age').map(({ name }) => name);
-  const met = [part, ...(whole ? [whole] : []), ...onLists].flatMap(({ counts }) => counts);
-  const values = query.dimensions.map((dimension) => valuesOf(dimension, met, coded));
-
-  const excluded = bands.length > 0 ? part.counts.reduce((sum, { age, n }) => sum + (age < 0 ? n : 0), 0) : 0;
+const countedTable = async (context: RowsContext, numerator: Counted): Promise<Table> => {
+  const { definition, bands, note } = context;
+  const parts = await takeParts(context, numerator);
+  const excluded = bands.length > 0 ? parts.numerator.counts.reduce((sum, { age, n }) => sum + (age < 0 ? n : 0), 0) : 0;
   if (excluded > 0)
     note({
       code: 'unknown-age-excluded',
@@ -193,7 +208,17 @@ const countedTable = async (context: RowsContext, numerator: Counted): Promise<T
       },
       value: excluded,
     });
+  return tableOfParts(context, parts);
+};
 
+/** Rows from parts; the parts' cells are looked up when a row is asked for. `more` counts are met besides those of the parts. */
+export const tableOfParts = (context: RowsContext, parts: Parts, more: readonly ElementaryCount[] = []): Table => {
+  const { query, definition, targets } = context;
+  const { denominator, method } = definition;
+  const { numerator: part, denominator: whole, lists, listed } = parts;
+  const coded = query.dimensions.filter(({ name }) => name !== 'age').map(({ name }) => name);
+  const met = [part, ...(whole ? [whole] : []), ...lists].flatMap(({ counts }) => counts);
+  const values = query.dimensions.map((dimension) => valuesOf(dimension, more.length > 0 ? [...met, ...more] : met, coded));
   const at = ({ cells }: Part, { period, ou, codes }: Pick<Place, 'period' | 'ou' | 'codes'>): Tally =>
     cells.get(cellKey(period, ou, codes)) ?? emptyTally();
   return {
@@ -212,7 +237,7 @@ const countedTable = async (context: RowsContext, numerator: Counted): Promise<T
             context,
             place,
             tally,
-            onLists.map((list) => at(list, place)),
+            lists.map((list) => at(list, place)),
           );
         case 'count':
           return countRow(context, place, tally);

@@ -27,7 +27,11 @@ export interface FactSource {
   readonly durations: Readonly<Record<string, { readonly from: string; readonly until: string; readonly about: Text }>>;
 }
 
-const KNOWN = ['known_from <= :position', 'known_to > :position'] as const;
+/** What a row that was known at the position says of itself. */
+export const KNOWN: readonly string[] = ['known_from <= :position', 'known_to > :position'];
+
+/** Whether a fact's rows carry the positions of their own coming and going. */
+export const isVersioned = (name: FactName): boolean => FACTS[name].where.includes(KNOWN[0]!);
 
 const fact = (source: Pick<FactSource, 'about' | 'relation' | 'models' | 'days'> & Partial<FactSource>): FactSource => ({
   where: [],
