@@ -110,7 +110,9 @@ const explainChanges = async (call: Call): Promise<Answer> => {
   const parsed = parseObservationQuery(source, { today, indicators: await indicatorsFor(call, source) });
   if (!parsed.ok) throw refusedAll(400, parsed.problems);
   const query = parsed.value;
-  const barred = (['asOf', 'release', 'weighted'] as const).find((name) => query[name] !== undefined && query[name] !== false);
+  const barred = (['asOf', 'release', 'weighted', 'compare', 'updatedAfter', 'includeHistory'] as const).find(
+    (name) => query[name] !== undefined && query[name] !== false,
+  );
   if (barred) {
     const detail = { zh: `changes 不接受 ${barred}`, en: `changes take no ${barred}` };
     throw refusedAll(400, [{ code: 'not-with-changes', detail, pointer: `/${barred}` }]);
@@ -184,6 +186,10 @@ const querySchema = z.object({
   ci: z.coerce.number().optional().meta({ description: 'level of intervals in percent' }),
   basis: z.enum(['occurrence', 'residence']).optional(),
   rolling: one.meta({ description: 'P3Y: three years ending with each period' }),
+  release: z.enum(['staff', 'public']).optional().meta({ description: 'hides small numbers for these readers' }),
+  compare: one.meta({ description: 'previous, previous-year, ALL or a community: each row beside that one' }),
+  updatedAfter: one.meta({ description: 'an instant: only rows that changed since' }),
+  includeHistory: z.stringbool().optional().meta({ description: 'every version of each row' }),
   weighted: z.stringbool().optional(),
   explain: z.stringbool().optional(),
   bom: z.stringbool().optional().meta({ description: 'CSV: false leaves out the byte order mark' }),

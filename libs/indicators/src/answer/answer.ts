@@ -14,8 +14,9 @@ import { definitionHash, indicators, isCounted, type IndicatorDefinition } from 
 import { factSource } from '../facts/facts';
 import type { Explanation, ObservationAnswer, ObservationRow } from '../output';
 import { formatObservationQuery, type AsOf, type ObservationQuery } from '../query/query';
-import { causesOf, MOST_STEPS, movedRows, type CauseKind, type RowChange, type ToldEvent } from './changes';
-import { communityTree, ouTargets, targetOf, type Community } from './communities';
+import { causesOf, MOST_STEPS, movedRows, type Moved, type CauseKind, type RowChange, type ToldEvent } from './changes';
+import { communityTree, ouTargets, targetOf, type Community, type CommunityTree, type OuTarget } from './communities';
+import { before, comparedRow, isShadow, shadowOf } from './compare';
 import { personYearsOf, BRIDGED_YEARS, type PersonYearsOf, type PopulationRow } from './person-years';
 import type { RowsContext } from './context';
 import { refuse, Refused, type RefusalStatus } from './refused';
@@ -112,6 +113,40 @@ const modelsOf = ({ numerator, denominator, lists = [] }: IndicatorDefinition): 
     isCounted(part) ? factSource(part.fact).models : part?.fact === 'survey' ? ['case-files', 'survey-responses'] : [],
   ),
 ];
+
+/** The community that rows are put beside, unless it is one of the rows' own. */
+const benchmarkOf = (
+  { compare }: ObservationQuery,
+  tree: CommunityTree,
+  unregistered: ReadonlySet<string>,
+  everywhere: OuTarget,
+): OuTarget[] => {
+  if (!compare || !('ou' in compare)) return [];
+  if (compare.ou === 'ALL') return [{ ...everywhere, ou: shadowOf('ALL') }];
+  const { targets, problems } = ouTargets(tree, unregistered, [{ kind: 'code', code: compare.ou }], true);
+  if (problems.length > 0)
+    throw new Refused(
+      400,
+      problems.map((each) => ({ ...each, pointer: '/compare' })),
+    );
+  return targets.map((target) => ({ ...target, ou: shadowOf(target.ou) }));
+};
+
+/** Rows with what the one beside each says; those that were only there to be compared with go. */
+const beside = (rows: readonly ObservationRow[], definition: IndicatorDefinition, query: ObservationQuery): ObservationRow[] => {
+  const { compare, dimensions } = query;
+  const plain = ({ variance: _, ...row }: ObservationRow): ObservationRow => row;
+  if (!compare) return rows.map(plain);
+  const keyOf = (pe: string, ou: string, row: ObservationRow): string =>
+    JSON.stringify([pe, ou, ...dimensions.map(({ name }) => row[name])]);
+  const others = new Map(rows.map((row) => [keyOf(row.pe, row.ou, row), row]));
+  return rows
+    .filter(({ pe, ou }) => !isShadow(pe) && !isShadow(ou))
+    .map((row) => {
+      const other = 'pe' in compare ? keyOf(shadowOf(row.pe), row.ou, row) : keyOf(row.pe, shadowOf(compare.ou), row);
+      return { ...plain(row), ...comparedRow(row, others.get(other), definition, query) };
+    });
+};
 
 /** The window of each requested period: itself, or the years that end with it. */
 const windowOf = (period: Period, rolling: ObservationQuery['rolling']): Period => {
@@ -233,13 +268,22 @@ export const createObservations = ({
       ? { targets: places.targets, problems: [] }
       : ouTargets(tree, unregistered, query.ou, query.ouIsDimension);
     if (found.problems.length > 0) throw new Refused(400, found.problems);
-    const { targets } = found;
     const everywhere = places?.everywhere ?? targetOf(tree, 'ALL', [...tree.byCode.keys(), ...unregistered]);
+    const targets = [...found.targets, ...(places ? [] : benchmarkOf(query, tree, unregistered, everywhere))];
 
-    const windows = query.pe.map((period) => windowOf(period, query.rolling));
-    const periods = query.peIsDimension
-      ? query.pe.map(({ id }, index) => ({ id, window: [windows[index]!] }))
-      : [{ id: query.pe.map(({ id }) => id).join(';'), window: windows }];
+    const own = query.pe.map((period) => windowOf(period, query.rolling));
+    const asked = query.peIsDimension
+      ? query.pe.map(({ id }, index) => ({ id, window: [own[index]!] }))
+      : [{ id: query.pe.map(({ id }) => id).join(';'), window: own }];
+    const compare = query.compare;
+    const periods =
+      compare && 'pe' in compare
+        ? [
+            ...asked,
+            ...asked.map(({ id, window }) => ({ id: shadowOf(id), window: window.map((period) => before(period, compare.pe)) })),
+          ]
+        : asked;
+    const windows = periods.flatMap(({ window }) => window);
     // The years around those asked for, so that a gap can be bridged.
     const years = {
       first: Math.min(...windows.map(({ start }) => Number(start.slice(0, 4)))) - BRIDGED_YEARS,
@@ -299,7 +343,8 @@ export const createObservations = ({
     for (const definition of definitions) {
       const context = contextOf(definition);
       const rows = await rowsOf(context);
-      for (const row of query.release ? await protectRows(context, tree, query.release, rows) : rows) data.push(row);
+      const free = query.release ? await protectRows(context, tree, query.release, rows) : rows;
+      for (const row of beside(free, definition, query)) data.push(row);
     }
     // How many were left out is a count like any other.
     if (query.release) for (const [key, { code }] of problems) if (code === 'unknown-age-excluded') problems.delete(key);
@@ -336,6 +381,92 @@ export const createObservations = ({
     };
   };
 
+  /** The answer, less what already stood so at an earlier instant. */
+  const updatedFrom = async (tx: Sql, query: ObservationQuery): Promise<ObservationAnswer> => {
+    const answer = await answerFrom(tx, query);
+    const { updatedAfter } = query;
+    if (updatedAfter === undefined) return answer;
+    const keyOf = (row: ObservationRow): string =>
+      JSON.stringify([row.dx, row.pe, row.ou, ...query.dimensions.map(({ name }) => row[name])]);
+    const known = new Map((await earlierRows(tx, query, { instant: updatedAfter })).map((row) => [keyOf(row), row]));
+    const same = (a: ObservationRow, b: ObservationRow | undefined): boolean =>
+      b !== undefined && a.value === b.value && a.num === b.num && a.den === b.den && a.reason === b.reason;
+    return { ...answer, data: answer.data.filter((row) => !same(row, known.get(keyOf(row)))) };
+  };
+
+  /** The rows as they stood, for places as they are now: a community that wasn't there yet had none. */
+  const earlierRows = async (tx: Sql, query: ObservationQuery, asOf: AsOf): Promise<ObservationRow[]> => {
+    const all = await standingOf(tx);
+    const { definitions, standing } = await definitionsFor(tx, query, all);
+    const now = await snapshotOf(query, lowest(standing));
+    const then = await snapshotOf({ ...query, asOf }, lowest(standing));
+    const silent = (): void => undefined;
+    const places = placesOf((await prepare(tx, query, definitions, now, silent)).contextOf(definitions[0]!));
+    const { contextOf } = await prepare(tx, query, definitions, then, silent, places);
+    const rows: ObservationRow[] = [];
+    for (const definition of definitions) rows.push(...(await rowsOf(contextOf(definition))));
+    return rows;
+  };
+
+  /** Every version of every row, oldest first. */
+  const historyFrom = async (tx: Sql, query: ObservationQuery): Promise<ObservationAnswer> => {
+    const answer = await answerFrom(tx, query);
+    const { definitions, standing } = await definitionsFor(tx, query, await standingOf(tx));
+    const end = await snapshotOf(query, lowest(standing));
+    const silent = (): void => undefined;
+    const atEnd = await prepare(tx, query, definitions, end, silent);
+    const places = placesOf(atEnd.contextOf(definitions[0]!));
+    const prepared = (position: bigint) => prepare(tx, query, definitions, { position, asOf: end.asOf }, silent, places);
+    const nothing = await prepared(0n);
+    const settings = await settingsBetween(tx, atEnd.members, '0', end.position.toString());
+    const keyOf = (row: Pick<ObservationRow, 'dx' | 'pe' | 'ou'>): string =>
+      JSON.stringify([row.dx, row.pe, row.ou, ...query.dimensions.map(({ name }) => (row as ObservationRow)[name])]);
+    const moved = new Map<string, Moved>();
+    for (const definition of definitions)
+      for (const each of await movedRows(
+        {
+          from: nothing.contextOf(definition),
+          to: atEnd.contextOf(definition),
+          contextAt: async (position) => (await prepared(position)).contextOf(definition),
+          settings,
+          recordsOf: (models) => recordsBetween(tx, models, '0', end.position.toString()),
+        },
+        undefined,
+      ))
+        moved.set(keyOf(each.row), each);
+    const steps = [...moved.values()].reduce((sum, each) => sum + each.steps.length, 0);
+    if (steps > MOST_VERSIONS)
+      refuse(413, {
+        code: 'too-much-history',
+        detail: {
+          zh: `所求各行共有 ${steps} 个版本,至多 ${MOST_VERSIONS} 个;请少选行或时期`,
+          en: `the rows have ${steps} versions, at most ${MOST_VERSIONS}; ask for fewer rows or periods`,
+        },
+      });
+    const told = await toldOf(
+      new Set([...moved.values()].flatMap((each) => each.steps.flatMap(({ at }) => (at === 'definition' ? [] : [at])))),
+      localDate(end.asOf, timeZone),
+    );
+    const data = answer.data.flatMap((row): ObservationRow[] => {
+      const versions = (moved.get(keyOf(row))?.steps ?? []).flatMap(({ at, figures }) =>
+        at === 'definition' || figures === undefined ? [] : [{ at, figures }],
+      );
+      if (versions.length === 0) return [{ ...row, validFromPosition: '0', validFrom: EPOCH, validTo: null }];
+      return versions.map(({ at, figures }, index) => {
+        const next = versions[index + 1];
+        const { variance: _, ...plain } = figures;
+        return {
+          ...row,
+          ...(next ? { reason: undefined, ...plain } : {}),
+          validFromPosition: at.toString(),
+          validFrom: told.get(at)?.recordedAt ?? end.asOf,
+          validTo: next ? (told.get(next.at)?.recordedAt ?? end.asOf) : null,
+        } as ObservationRow;
+      });
+    });
+    return { ...answer, data };
+  };
+
   const changesFrom = async (tx: Sql, query: ObservationQuery, ends: ChangesQuery): Promise<ChangesAnswer> => {
     const all = await standingOf(tx);
     const { asOf: _, ...open } = query;
@@ -354,7 +485,7 @@ export const createObservations = ({
       });
     const silent = (): void => undefined;
     const atEnd = await prepare(tx, query, is.definitions, end, silent);
-    const places = (({ targets, everywhere }) => ({ targets, everywhere }))(atEnd.contextOf(is.definitions[0]!));
+    const places = placesOf(atEnd.contextOf(is.definitions[0]!));
     const prepared = (at: Pick<Snapshot, 'position' | 'asOf'>) => prepare(tx, query, was.definitions, at, silent, places);
     const atStart = await prepared(start);
     const between = [start.position.toString(), end.position.toString()] as const;
@@ -405,6 +536,7 @@ export const createObservations = ({
           position: position.toString(),
           type: event.type,
           stream: event.stream,
+          recordedAt: event.recordedAt,
           kind: kindOf(event, lookedOn, timeZone),
         });
     }
@@ -425,12 +557,20 @@ export const createObservations = ({
   return {
     // An answer for release is remembered, so that a later one tells nothing by its difference.
     answer: (query: ObservationQuery): Promise<Answered> =>
-      asked(query.release ? 'ISOLATION LEVEL REPEATABLE READ' : READING, (tx) => answerFrom(tx, query)),
+      asked(query.release ? 'ISOLATION LEVEL REPEATABLE READ' : READING, (tx) =>
+        query.includeHistory ? historyFrom(tx, query) : updatedFrom(tx, query),
+      ),
     /** Which rows of the answer changed between two moments of the log, by how much, and through which events. */
     changes: (query: ObservationQuery, ends: ChangesQuery): Promise<Asked<ChangesAnswer>> =>
       asked(READING, (tx) => changesFrom(tx, query, ends)),
   };
 };
+
+/** More versions than this are a different question. */
+const MOST_VERSIONS = 20_000;
+const EPOCH = new Date(0).toISOString();
+
+const placesOf = ({ targets, everywhere }: RowsContext): Pick<RowsContext, 'targets' | 'everywhere'> => ({ targets, everywhere });
 
 /** Where an event says when what it tells of happened. */
 const HAPPENED = ['occurredAt', 'identifiedAt', 'heldOn', 'completedAt', 'verifiedAt', 'startedOn', 'knownAt'] as const;

@@ -21,6 +21,7 @@ export interface ToldEvent {
   readonly position: string;
   readonly type: string;
   readonly stream: string;
+  readonly recordedAt: string;
   readonly kind: CauseKind;
 }
 
@@ -50,6 +51,8 @@ interface Step {
   readonly at: bigint | 'definition';
   readonly value: number | null;
   readonly num: number;
+  /** What stood after it. */
+  readonly figures: Figures | ObservationRow | undefined;
 }
 
 interface Walked {
@@ -108,7 +111,7 @@ class Path {
     // Where a value comes or goes on the way there is nothing to take a difference of: the next one that stands takes it.
     const moved = value === null || this.#value === null ? null : value - this.#value;
     if (num !== this.#num || (moved !== null && moved !== 0) || (value === null) !== (this.#value === null))
-      this.steps.push({ at, value: moved, num: num - this.#num });
+      this.steps.push({ at, value: moved, num: num - this.#num, figures });
     if (value !== null) this.#value = value;
     this.#num = num;
   }
@@ -283,7 +286,9 @@ export const movedRows = async (walk: Walk, definedAnew: IndicatorDefinition | u
       ...dims(from.query.dimensions.map(({ name }) => row[name]!)),
       before: ends(was),
     };
-    return [{ row: { ...base, after: ends(row) }, steps: [...(before?.steps ?? []), { at: 'definition', value, num }] }];
+    return [
+      { row: { ...base, after: ends(row) }, steps: [...(before?.steps ?? []), { at: 'definition', value, num, figures: row }] },
+    ];
   });
 };
 

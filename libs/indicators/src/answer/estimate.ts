@@ -24,6 +24,8 @@ export interface Estimate {
   readonly method: string;
   /** Relative standard error of a sample estimate. */
   readonly cv?: number | null;
+  /** Of a standardised rate. */
+  readonly variance?: number;
 }
 
 /** Rate of a plain count: exact Poisson below 10 events, Byar from 10. */
@@ -48,7 +50,7 @@ export const standardRate = (
 ): Estimate => {
   const y = standardisedRate({ counts: weights.map((_, band) => cell.bands.get(band) ?? 0), exposures, weights, multiplier });
   const { lower, upper } = dobson(y, level, poissonByar);
-  return { value: y.estimate, low: lower, high: upper, method: 'dobson-byar' };
+  return { value: y.estimate, low: lower, high: upper, method: 'dobson-byar', variance: y.variance };
 };
 
 /** Share of plain counts. */

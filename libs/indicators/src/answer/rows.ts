@@ -142,7 +142,7 @@ const writer = ({ query, definition, ended }: RowsContext, window: readonly Peri
       reason,
     }),
     found: (
-      { value, low, high, method, cv }: Estimate,
+      { value, low, high, method, cv, variance }: Estimate,
       den: number | null,
       doubt: { readonly incomplete?: boolean; readonly estimated?: Estimated['how'] | undefined } = {},
     ): Figures => {
@@ -162,6 +162,7 @@ const writer = ({ query, definition, ended }: RowsContext, window: readonly Peri
         status: unreliable ? 'U' : doubt.estimated ? 'E' : running ? 'P' : 'A',
         conf: 'F',
         ...(reason && { reason }),
+        ...(variance !== undefined && { variance }),
       };
     },
   };

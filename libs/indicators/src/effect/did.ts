@@ -309,6 +309,9 @@ export const differenceOf = (cohorts: readonly Cohort[], all: readonly Followed[
   const observed = total(compared.map(({ diagnostics }) => diagnostics.events.after));
   const over = (pick: (d: Diagnostics['se']) => number | null) =>
     Math.sqrt(total(compared.map(({ diagnostics }, i) => (weights[i]! * (pick(diagnostics.se) ?? 0)) ** 2)));
+  const clustered = compared.every(({ diagnostics }) => diagnostics.se.clustered !== null) ? over((d) => d.clustered) : null;
+  const ses = { model: over((d) => d.model), neweyWest: over((d) => d.neweyWest), clustered };
+  const of = { model: ses.model, 'newey-west': ses.neweyWest, clustered: clustered ?? 0 };
   const controls = new Set(compared.flatMap((one) => one.controls));
   const last = Math.max(...compared.flatMap(({ cohort }) => cohort.units.flatMap(({ cells }) => [...cells.keys()])));
   const trends = compared.flatMap(({ trendsP }) => (trendsP === null ? [] : [trendsP]));
@@ -323,11 +326,9 @@ export const differenceOf = (cohorts: readonly Cohort[], all: readonly Followed[
       diagnostics: together(
         compared.map(({ diagnostics }) => diagnostics),
         {
-          model: over((d) => d.model),
-          neweyWest: over((d) => d.neweyWest),
-          clustered: null,
+          ...ses,
           reported: se,
-          which: over((d) => d.neweyWest) > over((d) => d.model) ? 'newey-west' : 'model',
+          which: (['model', 'newey-west', 'clustered'] as const).reduce((most, name) => (of[name] > of[most] ? name : most)),
         },
       ),
       leftOut,

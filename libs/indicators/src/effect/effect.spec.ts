@@ -140,6 +140,13 @@ describe('what is estimated, of counts without chance', () => {
     near(effect.eventsAverted.value, observed / 0.7 - observed, 25);
   });
 
+  test('its: the observed events vary too, however well the expected are known', () => {
+    const { estimate, diagnostics } = found([T({ from: '2014-01', to: '2024-12', exact: true })]);
+    const se = Math.log(estimate.high! / estimate.low!) / (2 * 1.96);
+    expect(se).toBeGreaterThan(1 / Math.sqrt(diagnostics.events.after));
+    expect(se).toBeLessThan(1.5 / Math.sqrt(diagnostics.events.after));
+  });
+
   test('its: a growing effect shows in the slope, and the estimate is its mean over the months', () => {
     const grown = T({ mean: 150, ratio: 1, exact: true });
     const months = grown.months.map((cell) => {

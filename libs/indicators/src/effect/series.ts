@@ -57,7 +57,7 @@ export const cohortsOf = (units: readonly Followed[], washOutMonths: number): Co
     .map(([key, members]): Cohort => {
       const [start, part] = key.split(' ').map(Number) as [number, number];
       const startedOn = members.map((one) => one.startedOn!).sort()[0]!;
-      return { units: members, startedOn, start, after: start + washOutMonths };
+      return { units: members, startedOn, start, after: start + washOutMonths + part };
     })
     .sort((a, b) => (a.startedOn < b.startedOn ? -1 : 1));
 };

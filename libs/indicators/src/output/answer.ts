@@ -30,6 +30,19 @@ export interface ObservationRow extends Readonly<Partial<Record<DimensionName, s
   /** Of a survey: design effect and effective sample size; null where the sample gives none. */
   readonly deff?: number | null;
   readonly nEff?: number | null;
+  /** With `compare=`: the other row's value, the ratio of this one to it, and what its interval says. */
+  readonly ref?: number | null;
+  readonly ratio?: number | null;
+  readonly ratioLow?: number | null;
+  readonly ratioHigh?: number | null;
+  readonly ratioMethod?: string | null;
+  readonly verdict?: 'higher' | 'lower' | 'similar' | null;
+  /** With `includeHistory`: from which position and instant to which these figures were what the log said. */
+  readonly validFromPosition?: string;
+  readonly validFrom?: string;
+  readonly validTo?: string | null;
+  /** Of a standardised rate, for comparisons; not told. */
+  readonly variance?: number;
   readonly status: ObservationStatus;
   readonly conf: Confidentiality;
   /** Why there is no value, or why it is doubtful: `missing-denominator`, `too-few-events`, … */

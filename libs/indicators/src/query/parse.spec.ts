@@ -41,6 +41,7 @@ describe('the grammar', () => {
       basis: 'occurrence',
       weighted: false,
       explain: false,
+      includeHistory: false,
       bom: true,
     });
   });
@@ -209,9 +210,8 @@ describe('faults', () => {
     // Not in this version, each said in words.
     ['release=everyone', { code: 'invalid-release', allowed: ['staff', 'public'] }],
     ['rolling=3', { code: 'invalid-rolling' }],
-    ['updatedAfter=2026-03-02T08:00:00Z', { code: 'not-in-this-version', pointer: '/updatedAfter' }],
     ['updatedAfter=yesterday', { code: 'invalid-updated-after' }],
-    ['includeHistory=true', { code: 'not-in-this-version', pointer: '/includeHistory' }],
+    ['includeHistory=true&compare=ALL', { code: 'conflicting-parameters', pointer: '/compare' }],
     ['includeHistory=1', { code: 'invalid-include-history' }],
     // Dimensions.
     ['dimension=sexe', { code: 'unknown-dimension', pointer: '/dimension/2', value: 'sexe', suggestion: 'sex' }],

@@ -270,7 +270,18 @@ const agreed = <K extends 'basis' | 'standard'>(
 
 type Options = Pick<
   ObservationQuery,
-  'asOf' | 'today' | 'level' | 'weighted' | 'explain' | 'minPosition' | 'bom' | 'rolling' | 'release'
+  | 'asOf'
+  | 'today'
+  | 'level'
+  | 'weighted'
+  | 'explain'
+  | 'minPosition'
+  | 'bom'
+  | 'rolling'
+  | 'release'
+  | 'compare'
+  | 'updatedAfter'
+  | 'includeHistory'
 > &
   Partial<Pick<ObservationQuery, 'basis' | 'standard'>>;
 
@@ -314,11 +325,6 @@ const parseOptions = (
       `${name} is an instant with its offset, such as 2026-03-02T08:00:00Z`,
       (text) => (isPlainDate(text) ? { suggestion: `${text}T00:00:00Z` } : {}),
     );
-  const later = (name: SingleName, zh: string, en: string) => {
-    const { pointer, text } = single[name]!;
-    problems.push(problem('not-in-this-version', pointer, zh, en, { value: quoted(text) }));
-  };
-
   const instant = moment('asOf');
   const asOfPosition = position('asOfPosition');
   if (single.asOf && single.asOfPosition)
@@ -340,18 +346,30 @@ const parseOptions = (
     'rolling 应为年数,如 P3Y',
     'rolling is a number of years, such as P3Y',
   );
-  if (moment('updatedAfter') !== undefined)
-    later(
-      'updatedAfter',
-      '本版尚不支持 updatedAfter;请比较两次 asOf 的结果',
-      'this version has no updatedAfter yet; compare two asOf answers',
-    );
-  if (flag('includeHistory') === 'true')
-    later(
-      'includeHistory',
-      '本版尚不支持 includeHistory;请逐次用 asOf 查询',
-      'this version has no includeHistory yet; ask again with each asOf',
-    );
+  const compare = read(
+    'compare',
+    (text): ObservationQuery['compare'] =>
+      text === 'previous' || text === 'previous-year' ? { pe: text } : CODE.test(text) ? { ou: text } : undefined,
+    'compare 应为 previous、previous-year、ALL 或一个社区代码',
+    'compare is previous, previous-year, ALL or the code of a community',
+    (text) => offer(text, ['previous', 'previous-year', 'ALL']),
+  );
+  const updatedAfter = moment('updatedAfter');
+  const includeHistory = flag('includeHistory') === 'true';
+  const alone = (name: SingleName, others: readonly SingleName[]): void => {
+    const other = others.find((each) => single[each] !== undefined);
+    if (single[name] && other)
+      problems.push(
+        problem(
+          'conflicting-parameters',
+          `/${other}`,
+          `${name} 与 ${other} 不能同时给`,
+          `${name} and ${other} don’t go together`,
+        ),
+      );
+  };
+  if (includeHistory) alone('includeHistory', ['updatedAfter', 'compare', 'release', 'weighted']);
+  alone('updatedAfter', ['release']);
 
   const standard = single.standard && standardPopulation(single.standard.text.trim());
   if (single.standard && isRefusal(standard))
@@ -380,6 +398,9 @@ const parseOptions = (
     bom: flag('bom') !== 'false',
     ...(minPosition !== undefined && { minPosition }),
     ...(basis && { basis }),
+    includeHistory,
+    ...(compare && { compare }),
+    ...(updatedAfter !== undefined && { updatedAfter }),
     ...(release && { release }),
     ...(rolling !== undefined && { rolling: { years: rolling } }),
     ...(standard && !isRefusal(standard) && { standard: standard.id }),

@@ -38,6 +38,12 @@ export interface ObservationQuery {
   readonly rolling?: { readonly years: number };
   /** Whom the answer is released to: small numbers are hidden. Absent: a caller who may see everything. */
   readonly release?: 'staff' | 'public';
+  /** Each row beside the one of another community (`ALL` together), or of the period before. */
+  readonly compare?: { readonly ou: string } | { readonly pe: 'previous' | 'previous-year' };
+  /** Only rows that changed since the log stood at this instant. */
+  readonly updatedAfter?: string;
+  /** Every version of a row that the log ever gave, with the time for which it stood. */
+  readonly includeHistory: boolean;
   readonly explain: boolean;
   /** The answer must have seen the log up to here. */
   readonly minPosition?: bigint;

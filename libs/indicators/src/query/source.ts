@@ -24,6 +24,7 @@ const SINGLE = [
   'release',
   'updatedAfter',
   'includeHistory',
+  'compare',
 ] as const;
 export type SingleName = (typeof SINGLE)[number];
 
