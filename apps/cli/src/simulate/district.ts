@@ -59,3 +59,24 @@ export const population = (unit: Unit, year: number): readonly Cell[] => {
   }
   return cells;
 };
+
+/** Yearly figures besides the population: what fires, crashes and work injuries are counted per, and how much is at standard. */
+export const exposures = (unit: Unit, year: number): readonly { readonly kind: string; readonly amount: number }[] => {
+  const people = (from: number, to: number): number =>
+    population(unit, year).reduce((sum, { ageFrom, persons }) => sum + (ageFrom >= from && ageFrom < to ? persons : 0), 0);
+  const all = people(0, Infinity);
+  const enterprises = unit === 'S-01' ? 420 : 760;
+  const since = year - 2020;
+  const amounts: Readonly<Record<string, number>> = {
+    households: all / 2.6,
+    vehicles: all * (0.24 + 0.01 * since),
+    workers: people(20, 60) * 0.78,
+    'site-workers': people(20, 60) * (unit === 'S-01' ? 0.02 : 0.05),
+    students: people(5, 20) * 0.97,
+    enterprises,
+    'enterprises-at-standard': enterprises * Math.min(0.9, 0.45 + 0.05 * since),
+    'dwellings-eligible': people(65, Infinity) * 0.3,
+    'dwellings-adapted': people(65, Infinity) * 0.3 * Math.min(0.8, 0.08 * since),
+  };
+  return Object.entries(amounts).map(([kind, amount]) => ({ kind, amount: Math.round(amount) }));
+};

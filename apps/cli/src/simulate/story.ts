@@ -10,7 +10,7 @@ import { organisations } from './chapters/organisations';
 import { places } from './chapters/places';
 import { programme } from './chapters/programme';
 import { survey } from './chapters/survey';
-import { COMMUNITIES, population, UNIT_CODES, type Cell, type Unit } from './district';
+import { COMMUNITIES, population, UNIT_CODES, type Cell, type Unit, exposures } from './district';
 import { SILENT } from './truth';
 
 /**
@@ -26,7 +26,12 @@ export type Step =
   | {
       readonly kind: 'population';
       readonly community: Unit;
-      readonly body: { readonly year: number; readonly cells: readonly Cell[]; readonly source: string };
+      readonly body: {
+        readonly year: number;
+        readonly cells: readonly Cell[];
+        readonly exposures: ReturnType<typeof exposures>;
+        readonly source: string;
+      };
     }
   | Command
   | {
@@ -112,7 +117,11 @@ export const story = ({ seed, months, until, routine = months }: StoryOptions): 
   const steps: Step[] = COMMUNITIES.map((body) => ({ kind: 'community', body }));
   for (let year = Number(first.slice(0, 4)); year <= endYear; year++)
     for (const community of UNIT_CODES)
-      steps.push({ kind: 'population', community, body: { year, cells: population(community, year), source: 'vigil simulate' } });
+      steps.push({
+        kind: 'population',
+        community,
+        body: { year, cells: population(community, year), exposures: exposures(community, year), source: 'vigil simulate' },
+      });
 
   const byMonth = new Map<string, Timed[]>(monthIds.map((month) => [month, []]));
   for (const one of told) byMonth.get(dayOf(one.at).slice(0, 7))!.push(one);

@@ -34,6 +34,12 @@ export const survey = (seed: number, endYear: number): Command[] => {
     communities: [...UNIT_CODES],
     frame: both('65 岁及以上人口名册(虚构)', 'roll of people 65 and over (made up)'),
     questions: [
+      choice(
+        'A1',
+        'awareness',
+        '您知道本街道在创建安全社区吗?',
+        'Do you know that your sub-district is becoming a safe community?',
+      ),
       choice('K1', 'knowledge', '您知道如何预防居家跌倒吗?', 'Do you know how a fall at home is prevented?'),
       choice('B1', 'belief', '您认为跌倒可以预防吗?', 'Do you think that falls can be prevented?'),
       choice('P1', 'behaviour', '您家浴室有防滑措施吗?', 'Is your bathroom made safe against slipping?'),
@@ -53,6 +59,7 @@ export const survey = (seed: number, endYear: number): Command[] => {
   for (const wave of [1, 2] as const) {
     const year = before + wave - 1;
     const luck = chance(`${seed} ${year} awareness`);
+    const heard = chance(`${seed} ${year} safe community`);
     const answer = (share: number): string => (luck.holds(share) ? 'yes' : luck.pick({ no: 60, unsure: 40 }));
     const responses = UNIT_CODES.flatMap((unit) =>
       Array.from({ length: ASKED }, (_, i) => {
@@ -63,6 +70,7 @@ export const survey = (seed: number, endYear: number): Command[] => {
           community: unit,
           weight: Math.round((oldPeople(unit, year) / ASKED) * 100) / 100,
           answers: {
+            A1: heard.holds(known + 0.05) ? 'yes' : 'no',
             K1: answer(known),
             B1: answer(known + 0.1),
             P1: answer(known - 0.12),
