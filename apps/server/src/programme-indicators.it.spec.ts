@@ -336,3 +336,16 @@ test.each([
   ['dimension=dx:HAZ-01&dimension=pe:2025&basis=residence', 'no-residence'],
   ['dimension=dx:HAZ-01&dimension=pe:2025&weighted=true', 'not-weighted'],
 ])('%s is refused: %s', async (text, code) => expect(ask(text)).rejects.toThrow(code));
+
+test('an instant counts on the local day: a fire at 23:30 UTC on New Year’s Eve is one of the new year in Shanghai', async () => {
+  const told = {
+    kind: 'fire',
+    community: 'B',
+    knownAt: '2024-12-31T23:30:00Z',
+    occurredAt: '2024-12-31T23:30:00Z',
+    cause: 'electrical',
+  };
+  await send('incident', 'f9', 'ReportIncident', told);
+  await world.settled();
+  expect(await one('FIR-01', 'ou:B')).toMatchObject({ num: 1 });
+});

@@ -17,6 +17,7 @@ import {
 } from '@vigil/domain';
 import { position, START, type EventLog, type Position, type RecordedEvent } from '@vigil/event-log';
 import type { SqlClient } from '@vigil/platform';
+import { localDate } from '@vigil/vocabulary';
 import { casualtiesOf } from './casualty-facts/fact';
 import { factOf, type Fact } from './injury-facts/fact';
 
@@ -334,7 +335,7 @@ interface FileVersion extends Span {
 
 const fileOf = new Map(caseFiles.flatMap((file) => Object.keys(file.events).map((type) => [type, file] as const)));
 
-const foldCaseFiles = () => {
+const foldCaseFiles = (timeZone: string) => {
   const files = new Map<string, { file: CaseFile; id: string; versions: FileVersion[] }>();
   const apply = (event: RecordedEvent): void => {
     const file = fileOf.get(event.type)!;
@@ -350,7 +351,8 @@ const foldCaseFiles = () => {
       for (const { revision, body, from, to } of versions) {
         if (body.state === NONE) continue;
         const { community, communities = community === undefined ? [] : [community], kind, day, due } = file.facets(body);
-        const facets = [community, JSON.stringify(communities), kind, day, due].map((facet) => facet ?? null);
+        const on = day === undefined || day.length === 10 ? day : localDate(day, timeZone);
+        const facets = [community, JSON.stringify(communities), kind, on, due].map((facet) => facet ?? null);
         put('case_files', [
           file.name,
           id,
@@ -469,7 +471,7 @@ const columnsOf = (table: FoldedTable): readonly string[] => [...TABLES[table].k
 const foldsOf = (timeZone: string): readonly Fold[] => [
   { projection: 'communities', handles: (type) => type in communityEvents, ...foldCommunities() },
   { projection: 'injury-facts', handles: (type) => type in injuryEvents, ...foldInjuries(timeZone) },
-  { projection: 'case-files', handles: (type) => fileOf.has(type), ...foldCaseFiles() },
+  { projection: 'case-files', handles: (type) => fileOf.has(type), ...foldCaseFiles(timeZone) },
   { projection: 'survey-responses', handles: (type) => type === 'ResponsesRecorded', ...foldResponses() },
   {
     projection: 'activity-facts',

@@ -6,7 +6,12 @@ import { ACTIVITY_FACTS_MIGRATION, activityFactsProjector } from './activity-fac
 import { CASE_FILE_COMMUNITIES_MIGRATION, CASE_FILES_MIGRATION, caseFilesProjector } from './case-files/case-files';
 import { CASUALTY_FACTS_MIGRATION, casualtyFactsProjector } from './casualty-facts/casualty-facts';
 import { COMMUNITIES_MIGRATION, communitiesProjector } from './communities/communities';
-import { INJURY_FACTS_MIGRATION, INJURY_INDEXES_MIGRATION, injuryFactsProjector } from './injury-facts/injury-facts';
+import {
+  INJURY_FACTS_MIGRATION,
+  INJURY_INDEXES_MIGRATION,
+  INJURY_POSITIONS_MIGRATION,
+  injuryFactsProjector,
+} from './injury-facts/injury-facts';
 import { compareWithFold } from './independent-fold';
 import { createPostgresStore } from './runtime/postgres-store';
 import type { Projections } from './runtime/projections';
@@ -62,6 +67,7 @@ export const PROJECTION_MIGRATIONS = [
   ACTIVITY_FACTS_MIGRATION,
   CASUALTY_FACTS_MIGRATION,
   CASE_FILE_COMMUNITIES_MIGRATION,
+  INJURY_POSITIONS_MIGRATION,
 ] as const;
 
 export interface ProjectionsOptions {
@@ -91,7 +97,7 @@ export const createProjections = ({
   const projectors: (ReadModel | Projector)[] = [
     communitiesProjector,
     injuryFactsProjector({ log, timeZone }),
-    caseFilesProjector,
+    caseFilesProjector({ timeZone }),
     surveyResponsesProjector,
     activityFactsProjector({ log }),
     casualtyFactsProjector({ log, timeZone }),

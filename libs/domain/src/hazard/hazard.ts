@@ -185,7 +185,7 @@ export const hazard = caseFile<HazardState>({
   facets: ({ state, identification: found, deadline }) => ({
     community: found?.community,
     kind: found?.domain,
-    day: found?.identifiedAt.slice(0, 10),
+    day: found?.identifiedAt,
     due: state === 'ordered' || state === 'reopened' ? deadline : undefined,
   }),
   references: { placeId: 'place', inspectionId: 'inspection', identifiedBy: 'organisation', verifiedBy: 'organisation' },

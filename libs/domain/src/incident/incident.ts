@@ -243,7 +243,7 @@ export const incident = caseFile<IncidentState>({
   facets: ({ report }) => ({
     community: report?.community,
     kind: report?.kind,
-    day: (report?.occurredAt ?? report?.knownAt)?.slice(0, 10),
+    day: report?.occurredAt ?? report?.knownAt,
   }),
   references: {
     placeId: 'place',

@@ -1,6 +1,7 @@
 import { caseFiles, NONE, type CaseFile, type FileState } from '@vigil/domain';
 import type { RecordedEvent } from '@vigil/event-log';
 import type { SqlClient } from '@vigil/platform';
+import { localDate } from '@vigil/vocabulary';
 import { STILL_KNOWN } from '../communities/communities';
 import type { ReadModel, Transaction } from '../runtime/projector';
 
@@ -70,7 +71,11 @@ interface Row {
   body: FileState;
 }
 
-const rowOf = (file: CaseFile, id: string, event: RecordedEvent, body: FileState): Row => {
+/** The day on the local calendar of a plain date or an instant. */
+export const localDay = (time: string | undefined, timeZone: string): string | null =>
+  time === undefined ? null : time.length === 10 ? time : localDate(time, timeZone);
+
+const rowOf = (file: CaseFile, id: string, event: RecordedEvent, body: FileState, timeZone: string): Row => {
   const { community, communities, kind, day, due } = file.facets(body);
   return {
     register: file.name,
@@ -82,7 +87,7 @@ const rowOf = (file: CaseFile, id: string, event: RecordedEvent, body: FileState
     community: community ?? null,
     communities: communities ?? (community === undefined ? [] : [community]),
     kind: kind ?? null,
-    day: day ?? null,
+    day: localDay(day, timeZone),
     due: due ?? null,
     body,
   };
@@ -97,7 +102,7 @@ const standing = async (tx: Transaction, keys: readonly { register: string; id: 
 };
 
 /** Every register of case files, each version with the positions between which it was known. */
-export const caseFilesProjector: ReadModel = {
+export const caseFilesProjector = ({ timeZone }: { readonly timeZone: string }): ReadModel => ({
   name: 'case-files',
   kind: 'model',
   tables: ['case_files'],
@@ -122,7 +127,7 @@ export const caseFilesProjector: ReadModel = {
       if (before.state === NONE && event.revision !== 0)
         throw new Error(`${event.stream} has no file to change at revision ${event.revision}`);
       const after = file.decider.evolve(before, file.read(event));
-      const row = rowOf(file, id, event, after);
+      const row = rowOf(file, id, event, after, timeZone);
       const earlier = last.get(key);
       if (earlier) earlier.known_to = row.known_from;
       else if (before.state !== NONE) closed.push({ register: file.name, id, at: row.known_from });
@@ -141,7 +146,7 @@ export const caseFilesProjector: ReadModel = {
       FROM json_to_recordset(${JSON.stringify(rows)}::text::json) AS r(register text, id text, known_from bigint, known_to bigint,
         revision bigint, state text, community text, communities text[], kind text, day date, due date, body jsonb)`;
   },
-};
+});
 
 export interface FileRow {
   readonly id: string;

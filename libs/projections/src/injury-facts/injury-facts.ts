@@ -69,6 +69,15 @@ export const INJURY_INDEXES_MIGRATION = {
   ].join('\n'),
 } as const;
 
+/** What began and what ended between two positions, for those who keep the facts elsewhere too. */
+export const INJURY_POSITIONS_MIGRATION = {
+  id: 'read/011-injury-fact-positions',
+  sql: [
+    'CREATE INDEX IF NOT EXISTS injury_facts_by_start ON read.injury_facts (known_from);',
+    `CREATE INDEX IF NOT EXISTS injury_facts_by_end ON read.injury_facts (known_to) WHERE known_to < ${STILL_KNOWN};`,
+  ].join('\n'),
+} as const;
+
 /** Rows per statement. */
 const CHUNK = 500;
 /** Lets what was queued for the socket leave. */
