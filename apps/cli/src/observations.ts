@@ -37,7 +37,41 @@ export interface Answer {
   };
 }
 
-const OWN = new Set(['dx', 'pe', 'ou', 'value', 'unit', 'num', 'den', 'n', 'ci', 'status', 'conf', 'reason']);
+const OWN = new Set([
+  ...['dx', 'pe', 'ou', 'value', 'unit', 'num', 'den', 'n', 'ci', 'status', 'conf', 'reason', 'deff', 'nEff'],
+  ...['ref', 'ratio', 'ratioLow', 'ratioHigh', 'ratioMethod', 'verdict', 'validFrom', 'validFromPosition', 'validTo'],
+]);
+
+const VERDICTS: Readonly<Record<string, readonly [string, string]>> = {
+  higher: ['偏高', 'higher'],
+  lower: ['偏低', 'lower'],
+  similar: ['相近', 'similar'],
+};
+/** What one row says beside another, and since when it stood: columns that only some answers have. */
+const besides = (data: readonly Observation[]): { readonly head: string; readonly cell: (row: Observation) => string }[] => [
+  ...(data.some((row) => row['validFrom'] !== undefined)
+    ? [{ head: say('自', 'stood from'), cell: (row: Observation) => plain(row['validFrom']) }]
+    : []),
+  ...(data.some((row) => row['ref'] !== undefined)
+    ? [
+        { head: say('对照值', 'beside'), cell: (row: Observation) => figure(row['ref']) },
+        {
+          head: say('比值', 'ratio'),
+          cell: (row: Observation) =>
+            row['ratio'] == null
+              ? ''
+              : `${figure(row['ratio'])} (${interval({ level: 0, low: row['ratioLow'] as number | null, high: row['ratioHigh'] as number | null })})`,
+        },
+        {
+          head: say('判断', 'verdict'),
+          cell: (row: Observation) => {
+            const [zh, en] = VERDICTS[plain(row['verdict'])] ?? ['', ''];
+            return say(zh, en);
+          },
+        },
+      ]
+    : []),
+];
 
 /** 1,234.5 with as many decimals as the size deserves; `–` for nothing. */
 export const figure = (value: unknown): string => {
@@ -60,12 +94,14 @@ export const observationRows = ({ data, meta }: Answer): { head: string[]; rows:
   const lead = ['dx', 'pe', ...(data.some((row) => row.ou !== undefined) ? ['ou'] : []), ...dimensions];
   const level = data.find((row) => row.ci)?.ci?.level;
   const percent = level === undefined ? '' : `${level <= 1 ? level * 100 : level} % `;
+  const more = besides(data);
   const head = [
     ...lead,
     say('值', 'value'),
     `${percent}${say('区间', 'interval')}`,
     say('分子', 'num'),
     say('分母', 'den'),
+    ...more.map((column) => column.head),
     say('单位', 'unit'),
     say('状态', 'status'),
     say('说明', 'reason'),
@@ -76,6 +112,7 @@ export const observationRows = ({ data, meta }: Answer): { head: string[]; rows:
     interval(row.ci),
     figure(row.num),
     figure(row.den),
+    ...more.map(({ cell }) => cell(row)),
     plain(row.unit),
     [row.status, row.conf && row.conf !== 'F' ? row.conf : ''].filter(Boolean).join('/'),
     plain(row.reason),
