@@ -53,7 +53,7 @@ export interface Facets {
   readonly communities?: readonly string[] | undefined;
   /** Programme domain, kind or type: whatever parts this register. */
   readonly kind?: string | undefined;
-  /** The day it happened, began or was found. */
+  /** When it happened, began or was found: a day, or an instant that a read model puts on the local calendar. */
   readonly day?: string | undefined;
   /** By when something is due; past and not done it is overdue. */
   readonly due?: string | undefined;
@@ -120,7 +120,7 @@ export const caseFile = <S extends FileState>(options: FileOptions<S>): CaseFile
 
   const allowedIn = (state: string): string[] =>
     Object.entries(steps)
-      .filter(([, { from }]) => from.includes(state))
+      .filter(([, { from, internal }]) => !internal && from.includes(state))
       .map(([command]) => command);
   /** As a caller knows the command: the last part of its address. */
   const address = (command: string): string => steps[command]!.path ?? options.plural;

@@ -53,27 +53,33 @@ describe('an alert', () => {
   it('an action may be opened before anybody acknowledged it, and a second one after', () => {
     alertGiven([raised]).when(command('OpenAlertAction', opened.data)).then([opened]);
     const second = { evaluation: 'e-1', action: 'A-2' };
-    alertGiven([raised, opened]).when(command('OpenAlertAction', second)).then([event('AlertActionOpened', second)]);
-    alertGiven([raised, opened]).when(command('OpenAlertAction', opened.data)).refused('action-exists');
+    alertGiven([raised, opened])
+      .when(command('OpenAlertAction', second))
+      .then([event('AlertActionOpened', second)]);
+    alertGiven([raised, opened]).when(command('OpenAlertAction', opened.data)).thenRefused('action-exists');
   });
 
   it('is not acknowledged twice, nor dismissed once there is an action', () => {
-    alertGiven([raised, acknowledged]).when(command('AcknowledgeAlert', acknowledged.data)).refused('not-allowed-now');
-    alertGiven([raised, opened]).when(command('DismissAlert', dismissed.data)).refused('not-allowed-now');
-    alertGiven([raised, dismissed]).when(command('OpenAlertAction', opened.data)).refused('not-allowed-now');
-    alertGiven([]).when(command('AcknowledgeAlert', acknowledged.data)).refused('alert-not-found');
+    alertGiven([raised, acknowledged]).when(command('AcknowledgeAlert', acknowledged.data)).thenRefused('not-allowed-now');
+    alertGiven([raised, opened]).when(command('DismissAlert', dismissed.data)).thenRefused('not-allowed-now');
+    alertGiven([raised, dismissed]).when(command('OpenAlertAction', opened.data)).thenRefused('not-allowed-now');
+    alertGiven([]).when(command('AcknowledgeAlert', acknowledged.data)).thenRefused('alert-not-found');
   });
 
   it('seen again with the same counts is nothing new, whatever its score', () =>
     alertGiven([raised])
       .when(command('ReviseAlert', sighting({ score: 12, q: 1e-5, run: '2026-07-14', seenOn: '2026-07-14' })))
-      .refused('alert-unchanged'));
+      .thenRefused('alert-unchanged'));
 
   it('seen again with a late report, or with another member, is revised where it stands', () => {
     const more = sighting({ observed: 5, run: '2026-07-14', seenOn: '2026-07-14' });
-    alertGiven([raised, acknowledged]).when(command('ReviseAlert', more)).then([event('AlertRevised', more)]);
+    alertGiven([raised, acknowledged])
+      .when(command('ReviseAlert', more))
+      .then([event('AlertRevised', more)]);
     const fewer = sighting({ members: [] });
-    alertGiven([raised]).when(command('ReviseAlert', fewer)).then([event('AlertRevised', fewer)]);
+    alertGiven([raised])
+      .when(command('ReviseAlert', fewer))
+      .then([event('AlertRevised', fewer)]);
     expect(alertGiven([raised, acknowledged, event('AlertRevised', more)]).state).toMatchObject({
       state: 'acknowledged',
       observed: 5,
@@ -85,9 +91,13 @@ describe('an alert', () => {
 
   it('a dismissed one opens again only with more cases than were dismissed', () => {
     const more = sighting({ observed: 9 });
-    alertGiven([raised, dismissed]).when(command('ReopenAlert', more)).then([event('AlertReopened', more)]);
-    alertGiven([raised, dismissed]).when(command('ReopenAlert', sighting({ observed: 3 }))).refused('alert-unchanged');
-    alertGiven([raised]).when(command('ReopenAlert', more)).refused('not-allowed-now');
+    alertGiven([raised, dismissed])
+      .when(command('ReopenAlert', more))
+      .then([event('AlertReopened', more)]);
+    alertGiven([raised, dismissed])
+      .when(command('ReopenAlert', sighting({ observed: 3 })))
+      .thenRefused('alert-unchanged');
+    alertGiven([raised]).when(command('ReopenAlert', more)).thenRefused('not-allowed-now');
     const { state, dismissal } = alertGiven([raised, dismissed, event('AlertReopened', more)]).state;
     expect([state, dismissal]).toEqual(['raised', undefined]);
   });
@@ -111,5 +121,5 @@ it('a run of the detection is completed once', () => {
   };
   const done = event('DetectionRunCompleted', outcome);
   given(detectionRun.decider)([]).when(command('CompleteDetectionRun', outcome)).then([done]);
-  given(detectionRun.decider)([done]).when(command('CompleteDetectionRun', outcome)).refused('detection-run-exists');
+  given(detectionRun.decider)([done]).when(command('CompleteDetectionRun', outcome)).thenRefused('detection-run-exists');
 });

@@ -220,7 +220,11 @@ describe('an incident', () => {
   });
 
   it('is listed by kind, and by the day it happened or else became known', () => {
-    expect(incident.facets(incidentGiven([crash]).state)).toEqual({ community: 'S-01', kind: 'crash', day: '2026-03-02T08:40:00+08:00' });
+    expect(incident.facets(incidentGiven([crash]).state)).toEqual({
+      community: 'S-01',
+      kind: 'crash',
+      day: '2026-03-02T08:40:00+08:00',
+    });
     expect(incident.facets(incidentGiven([fire, corrected({ occurredAt: null, knownAt: '2026-03-05' })]).state).day).toBe(
       '2026-03-05',
     );
