@@ -1,4 +1,5 @@
-// Bundles the engine's own sources into one file, dist/vigil.js; the libraries it uses stay packages.
+// Bundles the engine's own sources into dist/vigil.js, and the thread that holds facts into a file beside it; the libraries they use
+// stay packages.
 import { build } from 'esbuild';
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -13,8 +14,8 @@ const alias = Object.fromEntries(
 );
 
 await build({
-  entryPoints: [join(here, 'src/main.ts')],
-  outfile: join(here, 'dist/vigil.js'),
+  entryPoints: { vigil: join(here, 'src/main.ts'), 'fact-columns-worker': join(root, 'libs/indicators/src/columns/worker.ts') },
+  outdir: join(here, 'dist'),
   bundle: true,
   platform: 'node',
   target: 'node20',

@@ -5,8 +5,12 @@ import { join } from 'node:path';
 import { benchAppend } from './append';
 import { benchHttp } from './http';
 import { benchImport } from './import';
+import { benchKafka } from './kafka';
+import { benchObservations, benchObservationsLarge } from './observations';
+import { benchLinkage } from './linkage';
 import { benchRead } from './read';
 import { benchRebuild } from './rebuild';
+import { benchStatistics } from './statistics';
 import { benchMemory, benchStart } from './whole-process';
 import type { Figure } from './world';
 
@@ -15,7 +19,12 @@ const BENCHES: Readonly<Record<string, (rounds: number) => Promise<Figure[]>>> =
   read: benchRead,
   import: benchImport,
   rebuild: benchRebuild,
+  linkage: benchLinkage,
+  observations: benchObservations,
+  'observations-10m': benchObservationsLarge,
+  statistics: benchStatistics,
   http: benchHttp,
+  kafka: benchKafka,
   memory: benchMemory,
   start: benchStart,
 };

@@ -1,4 +1,13 @@
-import { createObservations, parseObservationQuery, type ObservationQuery } from '@vigil/indicators';
+import {
+  createFactColumns,
+  createObservations,
+  definitionsAt,
+  parseObservationQuery,
+  type FactColumns,
+  type ObservationQuery,
+  type Observations,
+} from '@vigil/indicators';
+import { connect } from '@vigil/platform';
 import { AXES, AXIS_NAMES, type AxisName } from '@vigil/vocabulary';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { createWriteStream } from 'node:fs';
@@ -16,8 +25,6 @@ const CORRECTED_ONE_IN = 33;
 const ROUND_MS = 6_000;
 const STILL_KNOWN = '9223372036854775807';
 
-const QUESTION = 'dimension=dx:INC-01&dimension=pe:MONTHS_OF_2023&dimension=sex&dimension=age';
-
 /** A code of an axis, the first ones far more often than the last. */
 const drawn = (axis: AxisName): string => {
   const codes = AXES[axis].codes.map(({ code }) => `'${code}'`);
@@ -28,7 +35,7 @@ const drawn = (axis: AxisName): string => {
  * Facts as ten years of reports leave them: a report comes some days after its injury, and the positions run on. Written with SQL,
  * for it is reading that is measured; `positions` of those corrected follow after all reports.
  */
-export const fill = async ({ sql }: World, facts: number): Promise<bigint> => {
+const fill = async ({ sql }: World, facts: number): Promise<bigint> => {
   const days = 365 * YEARS;
   const axis = (name: AxisName): string => (AXIS_NAMES.includes(name) ? drawn(name) : `'unknown'`);
   const indexes = await sql<{ name: string; definition: string }[]>`
@@ -73,15 +80,18 @@ export const fill = async ({ sql }: World, facts: number): Promise<bigint> => {
 const monthsOf = (year: number): string =>
   Array.from({ length: 12 }, (_, month) => `${year}${String(month + 1).padStart(2, '0')}`).join(';');
 
-export const asked = (more = ''): ObservationQuery => {
-  const question = QUESTION.replace('MONTHS_OF_2023', monthsOf(2023)) + more;
+const asked = (more = '', periods = monthsOf(2023)): ObservationQuery => {
+  const question = `dimension=dx:INC-01&dimension=pe:${periods}&dimension=sex&dimension=age${more}`;
   const parsed = parseObservationQuery(new URLSearchParams(question), { today: '2026-01-01' });
   if (!parsed.ok) throw new Error(parsed.problems[0]!.detail.en);
   return parsed.value;
 };
 
 /** Milliseconds of each of the works, taken in turn for the time given. */
-export const inTurn = async <Name extends string>(works: Readonly<Record<Name, () => Promise<unknown>>>, ms: number): Promise<Record<Name, number[]>> => {
+const inTurn = async <Name extends string>(
+  works: Readonly<Record<Name, () => Promise<unknown>>>,
+  ms: number,
+): Promise<Record<Name, number[]>> => {
   const names = Object.keys(works) as Name[];
   const times = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<Name, number[]>;
   for (const name of names) for (let i = 0; i < 3; i++) await works[name]();
@@ -95,15 +105,22 @@ export const inTurn = async <Name extends string>(works: Readonly<Record<Name, (
   while (performance.now() < until);
   return times;
 };
-export const p50p95 = (times: readonly number[]): string => `${quantile(times, 0.5).toFixed(1)} / ${quantile(times, 0.95).toFixed(1)} ms`;
+const p50p95 = (times: readonly number[]): string =>
+  `${quantile(times, 0.5).toFixed(1)} / ${quantile(times, 0.95).toFixed(1)} ms`;
 
 /** The columns that the question touches in DuckDB's memory, and the same grouping. */
-export const inDuckDb = async ({ sql }: World, head: bigint) => {
+const inDuckDb = async ({ server }: World, head: bigint) => {
+  // Of its own: after a COPY that had to wait for its reader, postgres 3.4.9 may leave the connection's socket paused.
+  const sql = connect(server.url, { applicationName: 'bench-copy', max: 1, statementTimeoutMs: 0 });
   const folder = await mkdtemp(join(tmpdir(), 'vigil-bench-duckdb-'));
   try {
     const file = join(folder, 'facts.csv');
     await pipeline(
-      await sql.unsafe(`COPY (SELECT known_from, known_to, day, age, counted, community, sex FROM read.injury_facts ORDER BY known_from) TO STDOUT (FORMAT csv, HEADER)`).readable(),
+      await sql
+        .unsafe(
+          `COPY (SELECT known_from, known_to, day, age, counted, community, sex FROM read.injury_facts ORDER BY known_from) TO STDOUT (FORMAT csv, HEADER)`,
+        )
+        .readable(),
       createWriteStream(file),
     );
     const instance = await DuckDBInstance.create(':memory:');
@@ -112,58 +129,114 @@ export const inDuckDb = async ({ sql }: World, head: bigint) => {
       CREATE TABLE facts AS SELECT known_from, known_to, day, age, counted, community::ENUM ('${Array.from({ length: COMMUNITIES }, (_, n) => `C-${String(n + 1).padStart(2, '0')}`).join("', '")}') AS community,
         sex::ENUM ('${AXES.sex.codes.map(({ code }) => code).join("', '")}') AS sex
       FROM read_csv('${file}', columns = {known_from: 'BIGINT', known_to: 'BIGINT', day: 'DATE', age: 'SMALLINT', counted: 'BOOLEAN', community: 'VARCHAR', sex: 'VARCHAR'})`);
-    return {
-      count: async () =>
-        (
-          await connection.runAndReadAll(`
+    const count = async () =>
+      (
+        await connection.runAndReadAll(`
             SELECT month(day) AS m, CASE WHEN age < 5 THEN 0 WHEN age < 15 THEN 1 WHEN age < 25 THEN 2 WHEN age < 45 THEN 3 WHEN age < 65 THEN 4 WHEN age < 75 THEN 5 WHEN age >= 75 THEN 6 END AS a, sex, count(*) AS n
             FROM facts WHERE known_from <= ${head} AND known_to > ${head} AND counted AND day >= DATE '2023-01-01' AND day < DATE '2024-01-01'
             GROUP BY ALL`)
-        ).getRows(),
+      ).getRows();
+    return {
+      count,
+      total: async () => (await count()).reduce((sum, row) => sum + Number(row[3]), 0),
       close: () => {
         connection.closeSync();
         instance.closeSync();
       },
     };
   } finally {
+    await sql.end({ timeout: 1 });
     await rm(folder, { recursive: true, force: true });
   }
 };
 
+const ratioOf = (a: readonly number[], b: readonly number[]): number => median(a.map((value, i) => value / b[i]!));
+
 const measure = (facts: number, most: number) => async (): Promise<Figure[]> => {
   const world = await openWorld();
+  const columns = createFactColumns({ url: world.server.url });
   try {
     const head = await fill(world, facts);
-    process.stderr.write('filled\n');
     const log = {
       head: async () => (await world.log.head(), head),
       positionAt: async () => head,
-      readAll: async () => [{ recordedAt: '2025-01-01T00:00:00Z' }],
+      readAll: async () => [
+        { recordedAt: '2025-01-01T00:00:00Z', position: head, type: 'InjuryReported', stream: 'injury-0', data: '{}' },
+      ],
     };
-    const observations = createObservations({ sql: world.sql, log, timeZone: 'Asia/Shanghai' });
-    const answer = async (query: ObservationQuery): Promise<number> => {
-      const found = await observations.answer(query);
-      if (!found.ok) throw new Error(found.problems[0]!.detail.en);
-      return found.value.data.reduce((sum, { num }) => sum + (num ?? 0), 0);
+    const options = { sql: world.sql, log, timeZone: 'Asia/Shanghai', definitionsAt };
+    /** Whether columns gave the last count, and how long they took for it, ms. */
+    let counted: number | undefined;
+    const watched: Pick<FactColumns, 'counts'> = {
+      counts: async (tx, request) => {
+        const began = performance.now();
+        const counts = await columns.counts(tx, request);
+        counted = counts && performance.now() - began;
+        return counts;
+      },
     };
+    const answerOf =
+      (observations: Observations) =>
+      async (query: ObservationQuery): Promise<number> => {
+        const found = await observations.answer(query);
+        if (!found.ok) throw new Error(found.problems[0]!.detail.en);
+        return found.value.data.reduce((sum, { num }) => sum + (num ?? 0), 0);
+      };
+    const inColumns = answerOf(createObservations({ ...options, columns: watched }));
+    const inDatabase = answerOf(createObservations(options));
     const now = asked();
     const past = asked(`&asOfPosition=${facts}`);
+    const oneMonth = asked('', '202306');
+    const allYears = asked('', Array.from({ length: YEARS }, (_, year) => `${FIRST_YEAR + year}`).join(';'));
+
+    const began = performance.now();
+    while ((await inColumns(now), counted) === undefined) await new Promise((resolve) => setTimeout(resolve, 500));
+    const loading = (performance.now() - began) / 1000;
     const duck = await inDuckDb(world, head);
-    const n = await answer(now);
-    const theirs = (await duck.count()).reduce((sum, row) => sum + Number(row[3]), 0);
-    process.stderr.write(`${n} ${theirs}\n`);
-    const times = await inTurn({ now: () => answer(now), past: () => answer(past), duck: duck.count }, ROUND_MS);
+    const sums = [await inColumns(now), await inDatabase(now), await duck.total()];
+    if (new Set(sums).size !== 1) throw new Error(`they count differently: ${sums.join(', ')}`);
+    const counting: number[] = [];
+    const times = await inTurn(
+      {
+        now: async () => {
+          await inColumns(now);
+          counting.push(counted ?? NaN);
+        },
+        past: () => inColumns(past),
+        duck: duck.count,
+        month: () => inColumns(oneMonth),
+        years: () => inColumns(allYears),
+      },
+      ROUND_MS,
+    );
     duck.close();
-    const ratio = (a: readonly number[], b: readonly number[]): number => median(a.map((value, i) => value / b[i]!));
+    const database = await inTurn({ now: () => inDatabase(now), past: () => inDatabase(past) }, ROUND_MS);
     const size = whole(facts);
+    const p95 = quantile(times.now, 0.95);
+    const [pastRatio, duckRatio] = [ratioOf(times.past, times.now), ratioOf(times.now, times.duck)];
+    const countRatio = median(counting) / median(times.duck);
     return [
-      { what: `/observations on ${size} facts, p50 / p95`, value: p50p95(times.now), aim: `p95 < ${most} ms`, met: quantile(times.now, 0.95) < most },
-      { what: 'the same as of an earlier position', value: p50p95(times.past) },
-      { what: 'as of ÷ now', value: ratio(times.past, times.now).toFixed(2), aim: '≤ 1.5', met: ratio(times.past, times.now) <= 1.5 },
+      {
+        what: `${size} facts: a year by sex, age and month, p50 / p95`,
+        value: p50p95(times.now),
+        aim: `p95 < ${most} ms`,
+        met: p95 < most,
+      },
+      { what: 'as of an earlier position', value: p50p95(times.past) },
+      { what: 'as of ÷ now', value: pastRatio.toFixed(2), aim: '≤ 1.5', met: pastRatio <= 1.5 },
       { what: 'DuckDB, the counting alone', value: p50p95(times.duck) },
-      { what: 'answer ÷ DuckDB', value: ratio(times.now, times.duck).toFixed(1), aim: '≤ 3', met: ratio(times.now, times.duck) <= 3 },
+      { what: 'the whole answer ÷ DuckDB', value: duckRatio.toFixed(2), aim: '≤ 3', met: duckRatio <= 3 },
+      { what: 'columns, the counting alone', value: `${p50p95(counting)} (${countRatio.toFixed(2)} × DuckDB)` },
+      {
+        what: 'one month / ten years by year, p50',
+        value: `${median(times.month).toFixed(1)} / ${median(times.years).toFixed(1)} ms`,
+      },
+      { what: 'the database alone, now', value: p50p95(database.now) },
+      { what: 'the database alone, as of', value: p50p95(database.past) },
+      { what: 'columns read after the first question', value: `${loading.toFixed(1)} s` },
     ];
   } finally {
+    await columns.close();
     await world.close();
   }
 };

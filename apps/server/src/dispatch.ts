@@ -92,12 +92,12 @@ export const createDispatcher = (engine: Engine, commands: CommandBus, questions
       if (route.bodyOptional && request.body !== undefined) checked(EMPTY, request.body, 422);
       return undefined;
     }
-    if (request.body === undefined)
+    if (request.body === undefined && !route.bodyOptional)
       throw new HttpProblem(400, 'empty-body', {
         zh: '请求体为空;此处应为一个 JSON 对象',
         en: 'the body is empty; a JSON object is expected',
       });
-    return checked(route.body, request.body, 422);
+    return checked(route.body, request.body ?? {}, 422);
   };
 
   const expected = (route: Route, request: FastifyRequest): number | undefined => {

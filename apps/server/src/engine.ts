@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createSealer, LOG_MIGRATIONS, type EventLog, type Sealer, type SealState } from '@vigil/event-log';
 import {
+  createFactColumns,
   createObservations,
   definitionsAt,
   RELEASE_MIGRATIONS,
@@ -33,9 +34,20 @@ import {
   STILL_KNOWN,
 } from '@vigil/projections';
 import type { Text } from '@vigil/vocabulary';
+import {
+  createDeadLetterStore,
+  createLinkage,
+  createLinkageStore,
+  DEAD_LETTER_MIGRATIONS,
+  LINKAGE_MIGRATIONS,
+  type DeadLetterStore,
+  type LinkageService,
+} from '@vigil/feeds';
+import { createAlertSchedule } from './alerts';
 import { createFeedTally, type FeedTally } from './feed-tally';
 import { API_MIGRATIONS, createIdempotency, type Idempotency } from './http/idempotency';
 import { createJobs, type Jobs } from './jobs';
+import { alongside, startKafka, type KafkaSide } from './kafka';
 import { bindLog, LOG_IDENTITY_MIGRATION } from './log-identity';
 import { createEngineMetrics, type EngineMetrics } from './metrics';
 import { createLog, sealerPlaces } from './store';
@@ -77,6 +89,8 @@ export interface Engine {
   /** By code, those in force at a position; absent: now. */
   readonly definitionsAt: (position?: bigint) => Promise<ReadonlyMap<string, IndicatorDefinition>>;
   readonly feeds: FeedTally;
+  readonly deadLetters: DeadLetterStore;
+  readonly linkage: LinkageService;
   readonly jobs: Jobs;
   readonly idempotency: Idempotency;
   readonly metrics: EngineMetrics;
@@ -156,6 +170,8 @@ export const startEngine = async (config: Config, options: EngineOptions = {}): 
       ...PROJECTION_MIGRATIONS,
       ...API_MIGRATIONS,
       ...RELEASE_MIGRATIONS,
+      ...DEAD_LETTER_MIGRATIONS,
+      ...LINKAGE_MIGRATIONS,
       LOG_IDENTITY_MIGRATION,
     ]);
 
@@ -181,17 +197,39 @@ export const startEngine = async (config: Config, options: EngineOptions = {}): 
     closers.push({ name: 'sealer', close: sealer.close });
 
     const { timeZone } = config;
-    const projections = createProjections({ sql: projectionSql, rebuildSql, log, timeZone, logger });
-    const observations = createObservations({ sql: apiSql, log, timeZone, definitionsAt });
+    const readModels = createProjections({ sql: projectionSql, rebuildSql, log, timeZone, logger });
+    const columns = config.factColumns
+      ? createFactColumns({ url, onProblem: (reason) => logger.warn({ reason }, 'facts are counted by the database') })
+      : undefined;
+    if (columns) closers.push({ name: 'fact columns', close: columns.close });
+    const observations = createObservations({ sql: apiSql, columns, log, timeZone, definitionsAt });
     const idempotency = createIdempotency(apiSql, logger);
     closers.push({ name: 'idempotency', close: async () => idempotency.close() });
     await idempotency.release();
     phase('projections');
     if (config.roles.includes('projector')) {
-      await projections.start();
-      closers.push({ name: 'projections', close: projections.stop });
+      await readModels.start();
+      closers.push({ name: 'projections', close: readModels.stop });
     }
-    metrics.watch(projections, sealer);
+    const feeds = createFeedTally(log);
+    const deadLetters = createDeadLetterStore({ sql: apiSql });
+    let kafka: KafkaSide | undefined;
+    if (config.kafka && config.roles.includes('feeds')) {
+      kafka = await startKafka({
+        config: config.kafka,
+        log,
+        deadLetters,
+        sql: pool('publisher', 2, PROMPT_MS),
+        logger,
+        registry: metrics.registry,
+        onCounts: feeds.count,
+        alone: config.roles.length === 1,
+      });
+      closers.push({ name: 'Kafka', close: kafka.close });
+      void kafka.failed.then(fail);
+    }
+    const projections = kafka?.publisher ? alongside(readModels, kafka.publisher) : readModels;
+    metrics.watch(projections, sealer, kafka?.refresh);
     closers.push({ name: 'metrics', close: async () => metrics.close() });
     await mkdir(join(claim.dir, 'uploads'), { recursive: true, mode: 0o700 });
     const jobs = await createJobs({ dir: join(claim.dir, 'jobs'), logger });
@@ -218,13 +256,13 @@ export const startEngine = async (config: Config, options: EngineOptions = {}): 
         ...(config.store === 'postgres' ? [] : [timed(config.store, async () => (await log.head(), { status: 'up' as const }))]),
         timed('projections', async () => projectionHealth(await projections.status())),
         timed('log-seal', async () => sealHealth(sealer.state)),
+        ...(kafka ? [timed('kafka', kafka.health)] : []),
       ]);
       // A halted projection still lets every write in, and a restart wouldn't heal it: degraded, not unready.
       return { ready: closing === undefined && dependencies.every(({ status }) => status !== 'down'), dependencies };
     };
 
-    phase('ready');
-    return {
+    const engine: Engine = {
       config,
       logger,
       dataDir: claim.dir,
@@ -238,7 +276,9 @@ export const startEngine = async (config: Config, options: EngineOptions = {}): 
       },
       observations,
       definitionsAt: (position = BigInt(STILL_KNOWN) - 1n) => definitionsAt(apiSql, position),
-      feeds: createFeedTally(log),
+      feeds,
+      deadLetters,
+      linkage: linkageOf(apiSql, log, projections),
       jobs,
       idempotency,
       metrics,
@@ -246,11 +286,31 @@ export const startEngine = async (config: Config, options: EngineOptions = {}): 
       failed,
       close,
     };
+    if (config.alertsAt !== undefined && config.roles.includes('projector')) {
+      const alerts = createAlertSchedule({ engine, at: config.alertsAt });
+      alerts.start();
+      closers.push({ name: 'alerts', close: alerts.stop });
+    }
+    phase('ready');
+    return engine;
   } catch (error) {
     await close();
     throw error;
   }
 };
+
+/** What linkage compares is as far as these read models are. */
+const LINKED_MODELS = ['communities', 'injury-facts', 'casualty-facts'];
+const linkageOf = (sql: SqlClient, log: EventLog, { status }: Projections): LinkageService =>
+  createLinkage({
+    log,
+    store: createLinkageStore({ sql }),
+    position: async () => {
+      const models = (await status()).filter(({ name }) => LINKED_MODELS.includes(name));
+      return models.reduce<bigint>((low, { position }) => (position < low ? position : low), await log.head());
+    },
+    communities: createReadModels({ sql }).communities,
+  });
 
 const projectionHealth = (all: readonly ProjectionStatus[]): Omit<DependencyHealth, 'name' | 'latencyMs'> => {
   const halted = all.filter(({ state }) => state === 'halted');

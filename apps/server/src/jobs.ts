@@ -16,7 +16,7 @@ export interface JobProgress {
 
 export interface JobView {
   readonly id: string;
-  readonly kind: 'import' | 'rebuild' | 'check';
+  readonly kind: 'import' | 'rebuild' | 'check' | 'linkage';
   readonly state: 'queued' | 'running' | 'done' | 'failed' | 'interrupted';
   readonly progress: JobProgress;
   readonly createdAt: string;

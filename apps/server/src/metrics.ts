@@ -1,16 +1,19 @@
 import type { AppendOutcome, AppendRequest, AtomicOutcome, EventLog, Sealer } from '@vigil/event-log';
 import { createMetrics } from '@vigil/platform';
 import type { Projections } from '@vigil/projections';
-import { Counter, Gauge, Histogram } from 'prom-client';
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 
 export interface EngineMetrics {
+  /** For figures of parts that not every process has. */
+  readonly registry: Registry;
   /** Prometheus text, with the projections asked now. */
   text(): Promise<{ type: string; body: string }>;
   http(method: string, route: string, status: number, seconds: number): void;
   readonly inFlight: { inc(): void; dec(): void };
   /** The same log, counting what is appended. */
   observe(log: EventLog): EventLog;
-  watch(projections: Projections, sealer: Sealer): void;
+  /** `more`: sets further gauges when figures are asked for. */
+  watch(projections: Projections, sealer: Sealer, more?: () => void): void;
   jobs(queued: number, running: number): void;
   close(): void;
 }
@@ -88,7 +91,7 @@ export const createEngineMetrics = (): EngineMetrics => {
     help: '1 when the log was found not to be as it was sealed',
     registers,
   });
-  let watched: { projections: Projections; sealer: Sealer } | undefined;
+  let watched: { projections: Projections; sealer: Sealer; more: (() => void) | undefined } | undefined;
   let observed: EventLog | undefined;
 
   const sealFigures = async ({ sealer }: NonNullable<typeof watched>): Promise<void> => {
@@ -120,7 +123,9 @@ export const createEngineMetrics = (): EngineMetrics => {
   };
 
   return {
+    registry,
     text: async () => {
+      watched?.more?.();
       if (watched) await sealFigures(watched);
       for (const { name, state, ...at } of (await watched?.projections.status().catch(() => [])) ?? []) {
         lagEvents.set({ projection: name }, at.lagEvents);
@@ -164,7 +169,7 @@ export const createEngineMetrics = (): EngineMetrics => {
         },
       };
     },
-    watch: (projections, sealer) => (watched = { projections, sealer }),
+    watch: (projections, sealer, more) => (watched = { projections, sealer, more }),
     jobs: (queued, running) => {
       jobs.set({ state: 'queued' }, queued);
       jobs.set({ state: 'running' }, running);

@@ -4,3 +4,6 @@ export * from './problems';
 export { isIdentityName } from './identity';
 export * from './import';
 export * from './push';
+export * from './dead-letters';
+export * from './kafka';
+export * from './linkage';

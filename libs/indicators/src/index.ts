@@ -1,3 +1,4 @@
+export { createFactColumns, type FactColumns, type FactColumnsOptions } from './columns/fact-columns';
 export * from './query/query';
 export * from './definitions';
 export { definitionProblem } from './definitions/problems';

@@ -16,6 +16,7 @@ it('has the documented defaults; empty counts as unset', () => {
       roles: ['api', 'projector', 'feeds'],
       auth: 'off',
       timeZone: 'Asia/Shanghai',
+      factColumns: true,
       serverUrl: 'http://127.0.0.1:7420',
     },
   });
@@ -47,12 +48,59 @@ it('names every fault at once, in both languages, without repeating a password',
 });
 
 it('says plainly what this version lacks', () => {
-  const result = readConfig({ VIGIL_AUTH: 'oidc', KAFKA_BROKERS: 'a:9092, b:9092' });
-  expect(result.ok ? '' : describeFaults(result.faults, 'en')).toBe(
-    ['KAFKA_BROKERS: Kafka is not in this version yet; unset it', 'VIGIL_AUTH: oidc is not in this version yet; unset it'].join(
-      '\n',
-    ),
-  );
+  const result = readConfig({ VIGIL_AUTH: 'oidc' });
+  expect(result.ok ? '' : describeFaults(result.faults, 'en')).toBe('VIGIL_AUTH: oidc is not in this version yet; unset it');
+});
+
+describe('Kafka', () => {
+  const brokers = { KAFKA_BROKERS: 'a:9092, b:9092' };
+  const tls = { ...brokers, KAFKA_SSL: 'true' };
+  const sasl = { KAFKA_SASL_MECHANISM: 'scram-sha-512', KAFKA_SASL_USERNAME: 'vigil', KAFKA_SASL_PASSWORD: 'secret' };
+  const kafkaOf = (env: Record<string, string>) => {
+    const result = readConfig(env);
+    return result.ok ? result.value.kafka : describeFaults(result.faults, 'en');
+  };
+
+  it('is there when its brokers are named', () => {
+    expect(kafkaOf({ KAFKA_GROUP_ID: 'g' })).toBeUndefined();
+    expect(kafkaOf(brokers)).toEqual({ brokers: ['a:9092', 'b:9092'], clientId: 'vigil', group: 'vigil-feeds', publish: true });
+    const all = { ...tls, ...sasl, KAFKA_SSL_CA: __filename, KAFKA_FEEDS: 'x, y', KAFKA_PUBLISH: 'false', KAFKA_GROUP_ID: 'g' };
+    expect(kafkaOf(all)).toEqual({
+      brokers: ['a:9092', 'b:9092'],
+      clientId: 'vigil',
+      group: 'g',
+      feeds: ['x', 'y'],
+      publish: false,
+      ssl: { ca: __filename },
+      sasl: { mechanism: 'scram-sha-512', username: 'vigil', password: 'secret' },
+    });
+  });
+
+  it('names every fault of its settings at once, and no password', () => {
+    const faults = {
+      ...brokers,
+      KAFKA_SSL: 'yes',
+      KAFKA_SSL_CA: '/no/such/file',
+      KAFKA_SASL_MECHANISM: 'gssapi',
+      KAFKA_GROUP_ID: 'a b',
+    };
+    expect(faultsOf({ ...faults, KAFKA_SASL_PASSWORD: 'secret' })).toEqual([
+      'KAFKA_GROUP_ID', 'KAFKA_SSL', 'KAFKA_SSL_CA', 'KAFKA_SASL_MECHANISM',
+    ]); // prettier-ignore
+    expect(faultsOf({ ...tls, KAFKA_SSL_CERT: __filename })).toEqual(['KAFKA_SSL_KEY']);
+    expect(faultsOf({ ...tls, KAFKA_SSL_KEY: __filename })).toEqual(['KAFKA_SSL_CERT']);
+    expect(faultsOf({ ...brokers, KAFKA_SSL_CA: __filename })).toEqual(['KAFKA_SSL_CA']);
+    expect(faultsOf({ ...tls, KAFKA_SASL_MECHANISM: 'plain' })).toEqual(['KAFKA_SASL_USERNAME', 'KAFKA_SASL_PASSWORD']);
+    expect(faultsOf({ ...tls, KAFKA_SASL_USERNAME: 'u', KAFKA_SASL_PASSWORD: 'secret' })).toEqual([
+      'KAFKA_SASL_MECHANISM', 'KAFKA_SASL_MECHANISM',
+    ]); // prettier-ignore
+    expect(kafkaOf({ ...brokers, KAFKA_SASL_MECHANISM: 'plain', KAFKA_SASL_PASSWORD: 'secret' })).not.toContain('secret');
+  });
+
+  it('sends no password to another host without TLS', () => {
+    expect(faultsOf({ ...brokers, ...sasl })).toEqual(['KAFKA_SSL']);
+    expect(faultsOf({ ...sasl, KAFKA_BROKERS: '127.0.0.1:9092' })).toEqual([]);
+  });
 });
 
 it('serves without authentication only on the loopback', () => {
@@ -88,9 +136,17 @@ it('reads what is given', () => {
     VIGIL_ROLES: 'feeds, api,api',
     DATABASE_URL: 'postgres://u:p@h:5432/d',
     VIGIL_LOG: 'debug',
+    VIGIL_FACT_COLUMNS: 'off',
   });
   expect(result).toMatchObject({
     ok: true,
-    value: { port: 0, roles: ['api', 'feeds'], databaseUrl: 'postgres://u:p@h:5432/d', logLevel: 'debug' },
+    value: { port: 0, roles: ['api', 'feeds'], databaseUrl: 'postgres://u:p@h:5432/d', factColumns: false, logLevel: 'debug' },
   });
+});
+
+it('takes the hour of the alerts as a time of day, and no other', () => {
+  const read = readConfig({ VIGIL_ALERTS_AT: '06:00' });
+  expect(read.ok && read.value.alertsAt).toBe('06:00');
+  for (const wrong of ['6:00', '24:00', '06:60', 'morning'])
+    expect(faultsOf({ VIGIL_ALERTS_AT: wrong })).toEqual(['VIGIL_ALERTS_AT']);
 });

@@ -1,3 +1,4 @@
+import { accessSync, constants } from 'node:fs';
 import { BlockList, isIP } from 'node:net';
 import { z } from 'zod';
 import { LOG_LEVELS, type LogLevel } from './logger';
@@ -5,6 +6,23 @@ import type { Detail } from './platform-error';
 
 export const ROLES = ['api', 'projector', 'feeds'] as const;
 export type Role = (typeof ROLES)[number];
+
+export const SASL_MECHANISMS = ['plain', 'scram-sha-256', 'scram-sha-512'] as const;
+
+export interface KafkaConfig {
+  /** `host:port`, any of the cluster's. */
+  readonly brokers: readonly string[];
+  readonly clientId: string;
+  /** Consumers of one group share the feeds' partitions. */
+  readonly group: string;
+  /** Codes; absent: every topic named like a feed's. */
+  readonly feeds?: readonly string[];
+  /** Whether the log's events are published. */
+  readonly publish: boolean;
+  /** Present: TLS. Paths of PEM files; `ca` absent: the authorities that Node trusts. */
+  readonly ssl?: { readonly ca?: string; readonly cert?: string; readonly key?: string };
+  readonly sasl?: { readonly mechanism: (typeof SASL_MECHANISMS)[number]; readonly username: string; readonly password: string };
+}
 
 export interface Config {
   readonly host: string;
@@ -19,10 +37,16 @@ export interface Config {
   readonly eventStoreUrl?: string;
   /** Absent: embedded PostgreSQL under `dataDir`. */
   readonly databaseUrl?: string;
+  /** Absent: no Kafka. */
+  readonly kafka?: KafkaConfig;
   readonly roles: readonly Role[];
   readonly auth: 'off';
   /** IANA name. */
   readonly timeZone: string;
+  /** `HH:MM` in that zone, when alerts are looked for each day; absent: only on demand. */
+  readonly alertsAt?: string;
+  /** Whether facts are kept in memory as well, where they are many. */
+  readonly factColumns: boolean;
   /** Absent: the command's own default. */
   readonly logLevel?: LogLevel;
   /** Where commands look for a running server. */
@@ -62,6 +86,25 @@ const list = text.transform((value) =>
     .map((item) => item.trim())
     .filter(Boolean),
 );
+
+const yesOrNo = oneOf(['true', 'false']).transform((value) => value === 'true');
+const kafkaName = text.superRefine(
+  fault(
+    (value) => /^[\w.-]{1,200}$/.test(value),
+    '只可含字母、数字、点、下划线、连字符',
+    'may hold letters, digits, dots, underscores and hyphens only',
+  ),
+);
+
+const isReadable = (path: string): boolean => {
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
+};
+const readable = text.superRefine(fault(isReadable, '没有这个可读的文件', 'there is no such file that can be read'));
 
 const isTimeZone = (name: string): boolean => {
   try {
@@ -116,6 +159,17 @@ const schema = z.object({
         context.addIssue({ code: 'custom', message: say('应为逗号分隔的 主机:端口', 'must be host:port, separated by commas') });
     })
     .optional(),
+  KAFKA_CLIENT_ID: kafkaName.default('vigil'),
+  KAFKA_GROUP_ID: kafkaName.default('vigil-feeds'),
+  KAFKA_FEEDS: list.optional(),
+  KAFKA_PUBLISH: yesOrNo.default(true),
+  KAFKA_SSL: yesOrNo.default(false),
+  KAFKA_SSL_CA: readable.optional(),
+  KAFKA_SSL_CERT: readable.optional(),
+  KAFKA_SSL_KEY: readable.optional(),
+  KAFKA_SASL_MECHANISM: oneOf(SASL_MECHANISMS).optional(),
+  KAFKA_SASL_USERNAME: text.optional(),
+  KAFKA_SASL_PASSWORD: text.optional(),
   VIGIL_ROLES: list
     .pipe(z.array(oneOf(ROLES)).min(1, { error: () => say('至少要有一个角色', 'names no role') }))
     .transform((roles) => ROLES.filter((role) => roles.includes(role)))
@@ -126,6 +180,16 @@ const schema = z.object({
   VIGIL_TIME_ZONE: text
     .superRefine(fault(isTimeZone, '不是 IANA 时区名(例:Asia/Shanghai)', 'is no IANA time zone (example: Asia/Shanghai)'))
     .default('Asia/Shanghai'),
+  VIGIL_ALERTS_AT: text
+    .superRefine(
+      fault(
+        (value) => /^([01]\d|2[0-3]):[0-5]\d$/.test(value),
+        '应为 00:00 至 23:59 的时刻,如 06:00',
+        'must be a time of day from 00:00 to 23:59, such as 06:00',
+      ),
+    )
+    .optional(),
+  VIGIL_FACT_COLUMNS: oneOf(['on', 'off']).default('on'),
   VIGIL_LOG: oneOf(LOG_LEVELS).optional(),
   VIGIL_URL: url(['http:', 'https:'], '应形如 http://127.0.0.1:7420', 'must look like http://127.0.0.1:7420').default(
     'http://127.0.0.1:7420',
@@ -148,6 +212,58 @@ const parseEach = (env: Readonly<Record<string, string | undefined>>) => {
   return { parsed: parsed as Partial<z.output<typeof schema>>, faults };
 };
 
+/** What Kafka's settings say of each other. */
+const kafkaFaults = (given: Partial<z.output<typeof schema>>, broken: ReadonlySet<string>): ConfigFault[] => {
+  const faults: ConfigFault[] = [];
+  const add = (variable: Variable, zh: string, en: string): void =>
+    void (broken.has(variable) || faults.push({ variable, zh, en }));
+  const tls = ['KAFKA_SSL_CA', 'KAFKA_SSL_CERT', 'KAFKA_SSL_KEY'] as const;
+  for (const variable of tls)
+    if (given[variable] !== undefined && given.KAFKA_SSL === false)
+      add(variable, '只在 KAFKA_SSL=true 时有意义', 'means something with KAFKA_SSL=true only');
+  if (given.KAFKA_SSL_CERT !== undefined && given.KAFKA_SSL_KEY === undefined)
+    add('KAFKA_SSL_KEY', '与 KAFKA_SSL_CERT 须一并给出', 'must be given together with KAFKA_SSL_CERT');
+  if (given.KAFKA_SSL_KEY !== undefined && given.KAFKA_SSL_CERT === undefined)
+    add('KAFKA_SSL_CERT', '与 KAFKA_SSL_KEY 须一并给出', 'must be given together with KAFKA_SSL_KEY');
+  for (const variable of ['KAFKA_SASL_USERNAME', 'KAFKA_SASL_PASSWORD'] as const) {
+    if (given.KAFKA_SASL_MECHANISM !== undefined && given[variable] === undefined)
+      add(variable, '设了 KAFKA_SASL_MECHANISM 时必填', 'must be set along with KAFKA_SASL_MECHANISM');
+    if (given.KAFKA_SASL_MECHANISM === undefined && given[variable] !== undefined)
+      add('KAFKA_SASL_MECHANISM', `设了 ${variable} 时必填`, `must be set along with ${variable}`);
+  }
+  const isFar = given.KAFKA_BROKERS?.some((broker) => !isLoopback(broker.replace(/:\d+$/, '')));
+  if (given.KAFKA_SASL_MECHANISM !== undefined && given.KAFKA_SSL === false && isFar)
+    add(
+      'KAFKA_SSL',
+      '有口令而无 TLS,口令将以明文(或可被离线破解的形式)传到其他主机;请设为 true',
+      'a password would travel to another host without TLS, in clear or open to guessing: set it to true',
+    );
+  return faults.filter(({ variable, zh }, at) => faults.findIndex((one) => one.variable === variable && one.zh === zh) === at);
+};
+
+const kafkaOf = (all: z.output<typeof schema>): KafkaConfig | undefined =>
+  all.KAFKA_BROKERS && {
+    brokers: all.KAFKA_BROKERS,
+    clientId: all.KAFKA_CLIENT_ID,
+    group: all.KAFKA_GROUP_ID,
+    ...(all.KAFKA_FEEDS?.length && { feeds: all.KAFKA_FEEDS }),
+    publish: all.KAFKA_PUBLISH,
+    ...(all.KAFKA_SSL && {
+      ssl: {
+        ...(all.KAFKA_SSL_CA !== undefined && { ca: all.KAFKA_SSL_CA }),
+        ...(all.KAFKA_SSL_CERT !== undefined && { cert: all.KAFKA_SSL_CERT }),
+        ...(all.KAFKA_SSL_KEY !== undefined && { key: all.KAFKA_SSL_KEY }),
+      },
+    }),
+    ...(all.KAFKA_SASL_MECHANISM && {
+      sasl: {
+        mechanism: all.KAFKA_SASL_MECHANISM,
+        username: all.KAFKA_SASL_USERNAME!,
+        password: all.KAFKA_SASL_PASSWORD!,
+      },
+    }),
+  };
+
 const notYet = (variable: Variable, what: string): ConfigFault => ({
   variable,
   zh: `本版本尚不支持 ${what};请去掉这一项`,
@@ -156,7 +272,7 @@ const notYet = (variable: Variable, what: string): ConfigFault => ({
 
 /**
  * Reads the environment. Every fault is named at once, in both languages; an empty value counts as unset.
- * Values this version understands but can't serve (oidc, Kafka) are faults that say so.
+ * Values this version understands but can't serve (oidc) are faults that say so.
  */
 export const readConfig = (env: Readonly<Record<string, string | undefined>>): ConfigResult => {
   const { parsed, faults } = parseEach(env);
@@ -166,7 +282,7 @@ export const readConfig = (env: Readonly<Record<string, string | undefined>>): C
       zh: 'VIGIL_STORE=eventstoredb 时须给出事件库的地址,例:esdb://主机:2113?tls=true',
       en: 'with VIGIL_STORE=eventstoredb it must say where the event store is, as in esdb://host:2113?tls=true',
     });
-  if (parsed.KAFKA_BROKERS) faults.push(notYet('KAFKA_BROKERS', 'Kafka'));
+  faults.push(...kafkaFaults(parsed, new Set(faults.map(({ variable }) => variable))));
   if (parsed.VIGIL_AUTH === 'oidc') faults.push(notYet('VIGIL_AUTH', 'oidc'));
   if (parsed.VIGIL_AUTH === 'off' && parsed.VIGIL_HOST && !isLoopback(parsed.VIGIL_HOST))
     faults.push({
@@ -176,6 +292,7 @@ export const readConfig = (env: Readonly<Record<string, string | undefined>>): C
     });
   if (faults.length) return { ok: false, faults };
   const all = parsed as z.output<typeof schema>;
+  const kafka = kafkaOf(all);
   return {
     ok: true,
     value: {
@@ -186,9 +303,12 @@ export const readConfig = (env: Readonly<Record<string, string | undefined>>): C
       store: all.VIGIL_STORE,
       ...(all.VIGIL_STORE === 'eventstoredb' && { eventStoreUrl: all.EVENTSTORE_URL }),
       ...(all.DATABASE_URL && { databaseUrl: all.DATABASE_URL }),
+      ...(kafka && { kafka }),
       roles: all.VIGIL_ROLES,
       auth: 'off',
       timeZone: all.VIGIL_TIME_ZONE,
+      ...(all.VIGIL_ALERTS_AT && { alertsAt: all.VIGIL_ALERTS_AT }),
+      factColumns: all.VIGIL_FACT_COLUMNS === 'on',
       ...(all.VIGIL_LOG && { logLevel: all.VIGIL_LOG }),
       serverUrl: all.VIGIL_URL,
     },

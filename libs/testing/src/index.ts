@@ -6,3 +6,4 @@ export * from './check-world';
 export * from './faults/crash-point';
 export * from './faults/tcp-proxy';
 export * from './eventstoredb';
+export * from './kafka';

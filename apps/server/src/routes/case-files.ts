@@ -218,7 +218,8 @@ export const routesOf = (file: CaseFile): Route[] => {
   const { name, plural, title, steps } = file;
   const tag = plural;
   const at = (id: string): string => `/api/v1/${plural}/${id}`;
-  const commands = Object.entries(steps).map(
+  const given = Object.entries(steps).filter(([, { internal }]) => !internal);
+  const commands = given.map(
     ([type, { path, summary, schema }]): Route =>
       path === undefined
         ? route({
@@ -322,5 +323,7 @@ export const routesOf = (file: CaseFile): Route[] => {
   ];
 };
 
-/** Every register of case files but that of indicators, whose lists hold those shipped as well. */
-export const caseFileRoutes: readonly Route[] = caseFiles.filter(({ name }) => name !== 'indicator').flatMap(routesOf);
+/** Every register of case files but those of indicators, whose lists hold those shipped as well, and of alerts, which are looked for. */
+export const caseFileRoutes: readonly Route[] = caseFiles
+  .filter(({ name }) => name !== 'indicator' && name !== 'alert')
+  .flatMap(routesOf);

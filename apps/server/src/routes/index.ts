@@ -1,7 +1,9 @@
 import type { Route } from '../route';
+import { alertRoutes } from './alerts';
 import { caseFileRoutes } from './case-files';
 import { communityRoutes } from './communities';
 import { criteriaSetRoutes } from './criteria-sets';
+import { deadLetterRoutes } from './dead-letters';
 import { docsRoutes } from './docs';
 import { effectRoutes } from './effect';
 import { feedRoutes } from './feeds';
@@ -9,6 +11,7 @@ import { healthRoutes } from './health';
 import { indicatorRoutes } from './indicators';
 import { injuryRoutes } from './injuries';
 import { jobRoutes } from './jobs';
+import { linkageRoutes } from './linkage';
 import { logRoutes } from './log';
 import { observationRoutes } from './observations';
 import { organisationRoutes } from './organisations';
@@ -21,12 +24,15 @@ export const routes: readonly Route[] = [
   ...injuryRoutes,
   ...organisationRoutes,
   ...caseFileRoutes,
+  ...alertRoutes,
   ...effectRoutes,
   ...criteriaSetRoutes,
   ...indicatorRoutes,
   ...observationRoutes,
   ...feedRoutes,
+  ...deadLetterRoutes,
   ...jobRoutes,
+  ...linkageRoutes,
   ...logRoutes,
   ...projectionRoutes,
   ...referenceRoutes,
@@ -39,6 +45,6 @@ export const pathOf = ({ path, bare }: Route): string => (bare ? path : `/api/v1
 
 /** First words of paths that the API will have and this version hasn't. */
 export const NOT_BUILT: ReadonlySet<string> = new Set([
-  'snapshots', 'alerts',
-  'dead-letters', 'fhir', 'reports', 'findings', 'corrective-actions',
+  'snapshots',
+  'fhir', 'reports', 'findings', 'corrective-actions',
 ]); // prettier-ignore

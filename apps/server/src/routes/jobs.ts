@@ -23,7 +23,7 @@ const progressSchema = z.object({
 });
 const jobSchema = z.object({
   id: z.uuid(),
-  kind: z.enum(['import', 'rebuild', 'check']),
+  kind: z.enum(['import', 'rebuild', 'check', 'linkage']),
   state: z.enum(['queued', 'running', 'done', 'failed', 'interrupted']),
   progress: progressSchema,
   createdAt: z.string(),

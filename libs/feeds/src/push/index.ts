@@ -1,2 +1,2 @@
 export { feedSchemas, understand, type Understood } from './cloud-event';
-export { pushEvents, type PushAnswer, type PushRequest, type PushResult } from './push';
+export { pushEvents, pushParsed, type PushAnswer, type PushRequest, type PushResult } from './push';

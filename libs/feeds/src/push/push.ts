@@ -329,3 +329,18 @@ export const pushEvents = async ({ log }: { readonly log: EventLog }, request: P
   if (window.length > 0) settle(await (atomic ? submitAtomic(log, window) : submit(log, window)));
   return ok({ accepted, duplicates, rejected: refused, results, position });
 };
+
+/**
+ * Takes values that were read elsewhere, as a broker's records are: one result each, in order. The same ids, order and refusals as
+ * {@link pushEvents}; the feed is one that it would take.
+ * @throws LogUnavailable, LogOverloaded: events before may be durable; sent again they are duplicates
+ */
+export const pushParsed = (
+  { log }: { readonly log: EventLog },
+  feed: string,
+  values: readonly Result<unknown>[],
+): Promise<PushResult[]> =>
+  submit(
+    log,
+    values.map((parsed) => read({ parsed }, feed)),
+  );

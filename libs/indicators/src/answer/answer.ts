@@ -10,6 +10,7 @@ import {
   type Period,
   type Problem,
 } from '@vigil/vocabulary';
+import type { FactColumns } from '../columns/fact-columns';
 import { definitionHash, indicators, isCounted, type IndicatorDefinition } from '../definitions';
 import { factSource } from '../facts/facts';
 import type { Explanation, ObservationAnswer, ObservationRow } from '../output';
@@ -58,6 +59,8 @@ export interface ChangesAnswer {
 
 export interface ObservationsOptions {
   readonly sql: SqlClient;
+  /** Facts in memory; absent: the database counts everything. */
+  readonly columns?: Pick<FactColumns, 'counts'> | undefined;
   readonly log: LogView;
   /** The calendar in which a period has ended or not. */
   readonly timeZone: string;
@@ -167,6 +170,7 @@ export const createObservations = ({
   sql,
   log,
   timeZone,
+  columns,
   definitionsAt = async () => SHIPPED,
   now = () => new Date(),
 }: ObservationsOptions) => {
@@ -291,7 +295,7 @@ export const createObservations = ({
     };
     const expecting = definitions.some(({ method }) => method === 'indirect-standardisation');
     const members = [...new Set([...targets, ...(expecting ? [everywhere] : [])].flatMap((target) => target.members))];
-    const population = members.length === 0 ? [] : await populationRows(tx, members, years, position);
+    const population = members.length === 0 || query.countsOnly ? [] : await populationRows(tx, members, years, position);
     const exposures = members.length === 0 ? [] : await exposureRows(tx, members, years, position, definitions);
     const populationVersion = [...population, ...exposures]
       .filter(({ year }) => year >= years.first + BRIDGED_YEARS && year <= years.last - BRIDGED_YEARS)
@@ -310,7 +314,7 @@ export const createObservations = ({
 
     const explained: Explanation[] = [];
     const shared = {
-      ...{ tx, query, position, targets, everywhere, periods, exposure, note, explained },
+      ...{ tx, columns, query, position, targets, everywhere, periods, exposure, note, explained },
       personYears: personYearsOf(tree, population),
       ended: localDate(asOf, timeZone),
     };
@@ -642,29 +646,32 @@ interface Years {
 }
 type Known = { readonly known_from: string };
 
+/** Of the years asked for, and of those around them for the communities alone that lack one: most rows are never bridged. */
 const populationRows = async (
+  tx: Sql,
+  members: readonly string[],
+  years: Years,
+  position: string,
+): Promise<readonly (PopulationRow & Known)[]> => {
+  const [first, last] = [years.first + BRIDGED_YEARS, years.last - BRIDGED_YEARS];
+  const asked = await populationBetween(tx, members, { first, last }, position);
+  const known = new Map(members.map((code) => [code, new Set<number>()]));
+  for (const { community, year } of asked) known.get(community)!.add(year);
+  const lacking = members.filter((code) => known.get(code)!.size <= last - first);
+  if (lacking.length === 0) return asked;
+  const before = await populationBetween(tx, lacking, { first: years.first, last: first - 1 }, position);
+  return [...asked, ...before, ...(await populationBetween(tx, lacking, { first: last + 1, last: years.last }, position))];
+};
+
+const populationBetween = async (
   tx: Sql,
   members: readonly string[],
   { first, last }: Years,
   position: string,
-): Promise<(PopulationRow & Known)[]> =>
-  (
-    await tx<
-      {
-        community: string;
-        year: number;
-        sex: string;
-        age_from: number;
-        age_to: number | null;
-        residency: string | null;
-        persons: number;
-        known_from: string;
-      }[]
-    >`
-      SELECT community, year, sex, age_from, age_to, residency, persons, known_from FROM read.population
-      WHERE community = ANY (${members as string[]}::text[]) AND year BETWEEN ${first} AND ${last}
-        AND known_from <= ${position} AND known_to > ${position}`
-  ).map((row) => ({ ...row, ageFrom: row.age_from, ageTo: row.age_to }));
+): Promise<readonly (PopulationRow & Known)[]> => tx<(PopulationRow & Known)[]>`
+  SELECT community, year, sex, age_from AS "ageFrom", age_to AS "ageTo", residency, persons, known_from FROM read.population
+  WHERE community = ANY (${members as string[]}::text[]) AND year BETWEEN ${first} AND ${last}
+    AND known_from <= ${position} AND known_to > ${position}`;
 
 /** Yearly figures besides the population, each as one cell of everybody. */
 const exposureRows = async (

@@ -4,7 +4,15 @@ import { factSource } from '../facts/facts';
 import { codesOf, type Dimension, type DimensionName } from '../query/query';
 import type { OuTarget } from './communities';
 import type { RowsContext } from './context';
-import { asFilter, countStatement, cutsWithin, periodCuts, periodIndices, type ElementaryCount } from './counts';
+import {
+  asFilter,
+  countStatement,
+  cutsWithin,
+  periodCuts,
+  periodIndices,
+  type CountRequest,
+  type ElementaryCount,
+} from './counts';
 import { emptyTally, tally, type Tally } from './tally';
 
 /** A dimension's possible values and, for ages, their ranges. */
@@ -79,21 +87,26 @@ export const takePart = async (
 
   const fetch = async (over: readonly Period[]): Promise<ElementaryCount[]> => {
     if (members.length === 0) return [];
-    const statement = countStatement({
+    const request: CountRequest = {
       position,
       counted,
       basis: query.basis,
       periods: over,
       communities: members,
+      together: targets.every((target) => target.members.length === members.length),
       filters: [...query.filters.map(asFilter), ...coded.map(asFilter)],
       dimensions: coded.map((each) => each.name),
       ageCuts,
       weighted: query.weighted,
       censoredOn: context.ended,
       ...(since !== undefined && { since }),
-    });
-    const rows = await tx.unsafe(statement.text, statement.parameters as never[], { prepare: true });
-    const counts = rows.map((row) => statement.read(row as Record<string, unknown>));
+    };
+    const statement = countStatement(request);
+    const counts =
+      (await context.columns?.counts(tx, request)) ??
+      (await tx.unsafe(statement.text, statement.parameters as never[], { prepare: true })).map((row) =>
+        statement.read(row as Record<string, unknown>),
+      );
     explained.push({
       dx: definition.code,
       part: name,

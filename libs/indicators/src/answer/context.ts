@@ -1,5 +1,6 @@
 import type { SqlClient } from '@vigil/platform';
 import type { AgeRange, Period, Problem } from '@vigil/vocabulary';
+import type { FactColumns } from '../columns/fact-columns';
 import type { IndicatorDefinition } from '../definitions/definition';
 import type { Explanation } from '../output/answer';
 import type { ObservationQuery } from '../query/query';
@@ -9,6 +10,8 @@ import type { PersonYearsOf } from './person-years';
 /** All that the rows of one indicator are made from. */
 export interface RowsContext {
   readonly tx: SqlClient;
+  /** Asked before the database. */
+  readonly columns?: Pick<FactColumns, 'counts'> | undefined;
   readonly query: ObservationQuery;
   readonly definition: IndicatorDefinition;
   /** Of a standardised rate the standard's bands. */

@@ -11,6 +11,8 @@ export interface CountRequest {
   readonly basis: 'occurrence' | 'residence';
   readonly periods: readonly Period[];
   readonly communities: readonly string[];
+  /** All communities count as one: each count names the first. */
+  readonly together?: boolean;
   /** Besides the fact's own. */
   readonly filters: readonly Filter[];
   readonly dimensions: readonly DimensionName[];
@@ -140,7 +142,7 @@ export const countStatement = (request: CountRequest): CountStatement => {
     ['at', since === undefined ? undefined : 'at'],
     ['sign', since === undefined ? undefined : 'sign'],
     ['period', day !== undefined && cuts.length > 2 ? `width_bucket(${day}, ${bind(cuts, 'date[]')}) - 1` : undefined],
-    ['community', communities.length > 1 ? place : undefined],
+    ['community', communities.length > 1 && !request.together ? place : undefined],
     ['age', ageCuts.length > 0 ? `width_bucket(${source.columns.age}::int, ${bind(ageCuts, 'int[]')}) - 1` : undefined],
     ...dimensions.map((name, index) => [`d${index}`, source.columns[name]]),
     ...(weighted

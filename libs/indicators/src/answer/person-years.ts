@@ -1,4 +1,4 @@
-import { nests, yearShares, type AgeRange, type Period } from '@vigil/vocabulary';
+import { yearShares, type AgeRange, type Period } from '@vigil/vocabulary';
 import type { CommunityTree, OuTarget } from './communities';
 
 export interface PopulationRow {
@@ -45,6 +45,26 @@ export type PersonYearsAnswer =
   | { readonly ok: false; readonly why: NoPersonYears };
 type Answer = PersonYearsAnswer;
 
+/** What is known of one year in a place. */
+interface PlaceYear {
+  readonly known: readonly PersonYears[];
+  readonly clash: NoPersonYears | undefined;
+  /** The first of those that have no figure. */
+  readonly none: NoPersonYears | undefined;
+  readonly missing: readonly string[];
+  readonly estimated: readonly Estimated[];
+}
+
+/** Where a cell's ages lie. By hand: it is asked of every cell for every row's people. */
+const placeAmong = ({ ageFrom, ageTo }: PopulationRow, ages: readonly AgeRange[]): 'inside' | 'outside' | 'across' => {
+  let met = false;
+  for (const { from, to } of ages) {
+    if (ageFrom >= from && (to === null || (ageTo !== null && ageTo <= to))) return 'inside';
+    met ||= (to === null || ageFrom <= to) && (ageTo === null || from <= ageTo);
+  }
+  return met ? 'across' : 'outside';
+};
+
 /** So many years past the last one known its figure still stands in; nothing is carried backwards. */
 export const CARRIED_YEARS = 3;
 /** No gap between two known years wider than this is bridged. */
@@ -65,6 +85,7 @@ export const personYearsOf = (tree: CommunityTree, rows: readonly PopulationRow[
     else years.set(row.year, [row]);
   }
   const memo = new Map<string, Answer>();
+  const places = new WeakMap<OuTarget, Map<string, PlaceYear>>();
 
   /** Of one community's own cells those that speak of the people asked for, each person once. */
   const own = (list: readonly PopulationRow[], filter: PeopleFilter, community: string, year: number): Answer => {
@@ -78,14 +99,9 @@ export const personYearsOf = (tree: CommunityTree, rows: readonly PopulationRow[
       if (sexes ? !sexes.includes(cell.sex) : bySex && cell.sex === 'total') continue;
       if (residencies ? !residencies.includes(cell.residency ?? '') : whole && cell.residency !== null) continue;
       if (ages) {
-        const range = { from: cell.ageFrom, to: cell.ageTo };
-        const inside = ages.some((age) => nests(range, age));
-        if (
-          !inside &&
-          ages.some((age) => (age.to === null || cell.ageFrom <= age.to) && (cell.ageTo === null || age.from <= cell.ageTo))
-        )
-          return { ok: false, why: { reason: 'age-cells-do-not-nest', community, year } };
-        if (!inside) continue;
+        const place = placeAmong(cell, ages);
+        if (place === 'across') return { ok: false, why: { reason: 'age-cells-do-not-nest', community, year } };
+        if (place === 'outside') continue;
       }
       met = true;
       value += cell.persons;
@@ -153,6 +169,27 @@ export const personYearsOf = (tree: CommunityTree, rows: readonly PopulationRow[
     return answer;
   };
 
+  /** One calendar year of a place: the periods of a year, and rows by the dozen, ask for the same. */
+  const yearOf = (target: OuTarget, year: number, filter: PeopleFilter, key: string): PlaceYear => {
+    let years = places.get(target);
+    if (!years) places.set(target, (years = new Map()));
+    const at = `${year} ${key}`;
+    const before = years.get(at);
+    if (before) return before;
+    const answers = target.tops.map((community) => persons(community, year, filter, key));
+    const unknown = answers.flatMap((answer) => (answer.ok ? [] : [answer.why]));
+    const known = answers.flatMap((answer) => (answer.ok ? [answer.value] : []));
+    const found: PlaceYear = {
+      known,
+      clash: unknown.find(({ reason }) => reason === 'age-cells-do-not-nest'),
+      none: unknown[0],
+      missing: answers.flatMap((answer) => (answer.ok ? answer.value.missing : [answer.why.community])),
+      estimated: known.flatMap(({ estimated }) => estimated),
+    };
+    years.set(at, found);
+    return found;
+  };
+
   return (target: OuTarget, period: Period, filter: PeopleFilter): Answer => {
     const key = JSON.stringify([filter.sexes, filter.ages?.map(({ id }) => id), filter.residencies]);
     let value = 0;
@@ -161,21 +198,15 @@ export const personYearsOf = (tree: CommunityTree, rows: readonly PopulationRow[
     let none: NoPersonYears | undefined;
     let met = false;
     for (const { year, share } of yearShares(period)) {
-      for (const community of target.tops) {
-        const answer = persons(community, year, filter, key);
-        if (!answer.ok) {
-          if (answer.why.reason === 'age-cells-do-not-nest') return answer;
-          none ??= answer.why;
-          missing.add(answer.why.community);
-          continue;
-        }
-        met = true;
-        value += answer.value.value * share;
-        for (const code of answer.value.missing) missing.add(code);
-        for (const each of answer.value.estimated) estimated.set(`${each.community} ${each.year}`, each);
-      }
+      const found = yearOf(target, year, filter, key);
+      if (found.clash) return { ok: false, why: found.clash };
+      none ??= found.none;
+      for (const each of found.known) value += each.value * share;
+      for (const code of found.missing) missing.add(code);
+      for (const each of found.estimated) estimated.set(`${each.community} ${each.year}`, each);
       // A year without any population can't be left out of a longer period: the rate would come out too high.
-      if (target.tops.every((community) => !persons(community, year, filter, key).ok)) return { ok: false, why: none! };
+      if (found.known.length === 0) return { ok: false, why: none! };
+      met = true;
     }
     return met
       ? { ok: true, value: { value, missing: [...missing], estimated: [...estimated.values()] } }

@@ -345,6 +345,7 @@ const rateRow = (
   const banded = [...part.bands].reduce((sum, [band, amount]) => sum + (band < 0 ? 0 : amount), 0);
   const num = bands.length > 0 ? banded : method === 'weighted-poisson' ? part.amount : part.weight;
   const write = writer(context, window, num, query.weighted || method === 'weighted-poisson' ? part.n : undefined);
+  if (query.countsOnly) return write.missing('counts-only');
   if (people === 'unknown')
     return part.n === 0 && query.dimensions.some(({ name, items }) => name === 'age' && items === 'all')
       ? undefined

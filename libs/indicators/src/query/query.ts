@@ -45,6 +45,8 @@ export interface ObservationQuery {
   /** Every version of a row that the log ever gave, with the time for which it stood. */
   readonly includeHistory: boolean;
   readonly explain: boolean;
+  /** Only `num` is wanted: rates go without denominator, value and interval, at a tenth of the cost. No query text asks for it. */
+  readonly countsOnly?: boolean;
   /** The answer must have seen the log up to here. */
   readonly minPosition?: bigint;
   /** For CSV only: whether it begins with a byte order mark. */

@@ -1,0 +1,1 @@
+export { kafkaIsHere, startTestBroker, type TestBroker } from './broker';
