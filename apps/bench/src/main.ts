@@ -29,6 +29,9 @@ const BENCHES: Readonly<Record<string, (rounds: number) => Promise<Figure[]>>> =
   start: benchStart,
 };
 
+/** Too long to be part of every run. */
+const ON_DEMAND = new Set(['observations-10m']);
+
 /** `npm run bench [-- name …] [--rounds n]`: measures, prints one table, writes `.bench/<name>.json`. */
 export const main = async (args: readonly string[]): Promise<void> => {
   const at = args.indexOf('--rounds');
@@ -43,7 +46,7 @@ export const main = async (args: readonly string[]): Promise<void> => {
   const folder = join(__dirname, '../../../.bench');
   await mkdir(folder, { recursive: true });
   const table = new Table({ head: ['what', 'measured', 'aim', ''], style: { head: [], border: [] } });
-  for (const name of names.length > 0 ? names : Object.keys(BENCHES)) {
+  for (const name of names.length > 0 ? names : Object.keys(BENCHES).filter((each) => !ON_DEMAND.has(each))) {
     process.stderr.write(`measuring ${name} …\n`);
     const figures = await BENCHES[name]!(rounds);
     for (const { what, value, aim, met } of figures)

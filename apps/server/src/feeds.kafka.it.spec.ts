@@ -56,7 +56,11 @@ const logger = createLogger({ level: 'silent', program: 'serve' });
   /** What comes by a topic, from its beginning. */
   const listening = async (topic: string): Promise<Published[]> => {
     const found: Published[] = [];
-    const reader = client.consumer({ groupId: `reader-${randomUUID()}`, maxWaitTimeInMs: 100 });
+    const reader = client.consumer({
+      groupId: `reader-${randomUUID()}`,
+      maxWaitTimeInMs: 100,
+      retry: { restartOnFailure: async () => false }, // closed while it begins again, it would keep jest from ending
+    });
     closers.push(() => reader.disconnect());
     await reader.connect();
     await reader.subscribe({ topics: [topic], fromBeginning: true });

@@ -91,10 +91,14 @@ export const createFactColumns = ({
       const plan = planOf(request);
       const thread = plan && (await running(tx));
       if (!thread) return undefined;
-      const { answer, problem } = await withDeadline(ANSWER_MS, ask(thread, plan), 'fact columns').catch(
+      const { answer, problem, forGood } = await withDeadline(ANSWER_MS, ask(thread, plan), 'fact columns').catch(
         (error: Error): Omit<Reply, 'id'> => ({ problem: error.message }),
       );
       if (problem !== undefined) onProblem(problem);
+      if (forGood) {
+        closed = true;
+        void thread.terminate();
+      }
       if (!answer) return undefined;
       // The thread reads in snapshots of its own: what it holds must be what this one shows.
       const { held, cells } = answer;

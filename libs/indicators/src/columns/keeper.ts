@@ -1,6 +1,6 @@
 import type { SqlClient } from '@vigil/platform';
 import { scan, type Cells, type Plan } from './scan';
-import { CODED, createFactTable, type FactRow, type FactTable, type Segment } from './table';
+import { CODED, createFactTable, NotForColumns, type FactRow, type FactTable, type Segment } from './table';
 
 /** Positions read at once. */
 const STEP = 20_000;
@@ -46,6 +46,8 @@ WHERE known_to > $1::float8::bigint AND known_to <= $2::float8::bigint AND known
 export const createKeeper = (sql: SqlClient) => {
   let kept: { readonly table: FactTable; held: Held } | undefined;
   let catching: Promise<void> | undefined;
+  /** What the next question is told; for ever where trying again is no use. */
+  let failure: unknown;
 
   const look = async (upTo: number): Promise<Standing> => {
     const [held] = await sql.unsafe<Standing[]>(STANDING, [upTo], { prepare: true });
@@ -123,29 +125,38 @@ export const createKeeper = (sql: SqlClient) => {
     kept = { table, held: { table: held.table, position: upTo, skips: then.skips } };
   };
 
-  /** One at a time; a failure is told to all who wait. */
+  /** One at a time. */
   const current = (): Promise<void> =>
-    (catching ??= catchUp().finally(() => {
-      catching = undefined;
-    }));
+    (catching ??= catchUp()
+      .catch((error: unknown) => {
+        kept = undefined;
+        failure = error;
+      })
+      .finally(() => {
+        catching = undefined;
+      }));
+  const throwFailure = (): void => {
+    const error = failure;
+    if (!(error instanceof NotForColumns)) failure = undefined;
+    if (error !== undefined) throw error;
+  };
 
   return {
-    /** Undefined: not up to that position shortly; it catches up meanwhile. @throws NotForColumns for ever */
+    /** Undefined: not up to that position shortly; it catches up meanwhile. @throws what the last catching up failed of */
     count: async (plan: Plan): Promise<{ readonly held: Held; readonly cells: Cells } | undefined> => {
+      throwFailure();
       if (!kept || kept.held.position < plan.position) {
         const isShort = kept !== undefined && plan.position - kept.held.position <= SHORT;
         const coming = current();
-        if (!isShort) {
-          coming.catch(() => undefined);
-          return undefined;
-        }
+        if (!isShort) return undefined;
         await coming;
+        throwFailure();
       }
       if (!kept || kept.held.position < plan.position) return undefined;
       const cells = scan(kept.table, plan);
       return cells && { held: kept.held, cells };
     },
-    /** Resolves when it holds what the database holds now. */
+    /** Resolves when it holds what the database holds now, or couldn't. */
     current,
     get held(): Held | undefined {
       return kept?.held;

@@ -3,6 +3,7 @@ import { connect } from '@vigil/platform';
 import { parentPort, workerData } from 'node:worker_threads';
 import { createKeeper, type Held } from './keeper';
 import type { Cells, Plan } from './scan';
+import { NotForColumns } from './table';
 
 export interface Question {
   readonly id: number;
@@ -13,6 +14,8 @@ export interface Reply {
   readonly id: number;
   readonly answer?: { readonly held: Held; readonly cells: Cells } | undefined;
   readonly problem?: string;
+  /** Another try is no use. */
+  readonly forGood?: boolean;
 }
 
 const { url } = workerData as { url: string };
@@ -25,12 +28,13 @@ parentPort!.on('message', (message: Question | 'look' | 'close') => {
     return;
   }
   if (message === 'look') {
-    keeper.current().catch(() => undefined); // the next question meets it again, and says so
+    void keeper.current();
     return;
   }
   const { id, plan } = message;
   keeper.count(plan).then(
     (answer) => parentPort!.postMessage({ id, answer } satisfies Reply),
-    (error: Error) => parentPort!.postMessage({ id, problem: error.message } satisfies Reply),
+    (error: Error) =>
+      parentPort!.postMessage({ id, problem: error.message, forGood: error instanceof NotForColumns } satisfies Reply),
   );
 });
