@@ -56,12 +56,13 @@ const logger = createLogger({ level: 'silent', program: 'serve' });
   /** What comes by a topic, from its beginning. */
   const listening = async (topic: string): Promise<Published[]> => {
     const found: Published[] = [];
+    let closed = false;
     const reader = client.consumer({
       groupId: `reader-${randomUUID()}`,
       maxWaitTimeInMs: 100,
-      retry: { restartOnFailure: async () => false }, // closed while it begins again, it would keep jest from ending
+      retry: { restartOnFailure: async () => !closed }, // closed while it begins again, it would keep jest from ending
     });
-    closers.push(() => reader.disconnect());
+    closers.push(() => ((closed = true), reader.disconnect()));
     await reader.connect();
     await reader.subscribe({ topics: [topic], fromBeginning: true });
     const texts = (headers: IHeaders = {}) =>
