@@ -1,38 +1,18 @@
-import { connect, createLogger, readConfig } from '@vigil/platform';
-import { freshDatabase, type FreshDatabase } from '@vigil/testing';
+import { connect } from '@vigil/platform';
 import { addDays, localDate, periodOf } from '@vigil/vocabulary';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { createAlertSchedule, runDetection } from './alerts';
-import { startServer, type Server } from './index';
+import type { Server } from './index';
+import { served, type Json, type Served } from './served.fixture';
 
 jest.setTimeout(120_000);
 
-let database: FreshDatabase;
-let folder: string;
+let world: Served;
 let server: Server;
 
-type Json = Record<string, any>; // eslint-disable-line @typescript-eslint/no-explicit-any -- answers of any shape; what is read of them is asserted
-const send = async (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) => {
-  const response = await fetch(`${server.url}/api/v1${path}`, {
-    method,
-    ...(body !== undefined && { body: JSON.stringify(body) }),
-    headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
-  });
-  return { status: response.status, headers: response.headers, json: (await response.json()) as Json };
-};
-const get = (path: string, headers: Record<string, string> = {}) =>
-  send('GET', path, undefined, { prefer: 'wait=30', ...headers });
-const post = async (path: string, body: unknown = {}, headers: Record<string, string> = {}): Promise<Json> => {
-  const answer = await send('POST', path, body, headers);
-  if (answer.status !== 201) throw new Error(`${path}: ${answer.status} ${JSON.stringify(answer.json)}`);
-  return answer.json;
-};
-const command = async (file: string, path: string, body: unknown): Promise<Json> => {
-  const { headers } = await get(file);
-  return post(`${file}/${path}`, body, { 'if-match': headers.get('etag')! });
-};
+const send: Served['send'] = (...call) => world.send(...call);
+const get: Served['get'] = (...call) => world.get(...call);
+const post: Served['post'] = (...call) => world.post(...call);
+const command: Served['command'] = (...call) => world.command(...call);
 
 const ZONE = 'Asia/Shanghai';
 const TODAY = localDate(new Date().toISOString(), ZONE);
@@ -74,11 +54,8 @@ const reported = async (cases: readonly { community: string; day: string; mechan
 const events = async (): Promise<number> => Number(await server.engine.log.count(0n as never, await server.engine.log.head()));
 
 beforeAll(async () => {
-  database = await freshDatabase();
-  folder = await mkdtemp(join(tmpdir(), 'vigil-alerts-'));
-  const read = readConfig({ DATABASE_URL: database.url, VIGIL_DATA_DIR: folder, PORT: '0', VIGIL_TIME_ZONE: ZONE });
-  if (!read.ok) throw new Error(JSON.stringify(read.faults));
-  server = await startServer(read.value, { port: 0, logger: createLogger({ level: 'silent', program: 'serve' }) });
+  world = await served('alerts', { VIGIL_TIME_ZONE: ZONE });
+  server = world.server;
 
   const community = (code: string, parent?: string) =>
     post('/communities', { code, name: { zh: code, en: code }, type: 'street', ...(parent && { parent }) });
@@ -93,11 +70,7 @@ beforeAll(async () => {
     ]),
   );
 });
-afterAll(async () => {
-  await server?.close();
-  await database?.drop();
-  await rm(folder, { recursive: true, force: true });
-});
+afterAll(() => world.close());
 
 describe('a cluster of drownings', () => {
   let quiet: number;
@@ -342,7 +315,7 @@ describe('once a day', () => {
 
   it('the read model of alerts is what a fold of the log gives', async () => {
     await get(`/alerts/raised?minPosition=${Number(await server.engine.log.head())}`);
-    const sql = connect(database.url, { applicationName: 'alerts-spec' });
+    const sql = connect(world.databaseUrl, { applicationName: 'alerts-spec' });
     const rows = await sql<{ id: string; kind: string; community: string }[]>`
       SELECT id, kind, community FROM read.case_files WHERE register = 'alert' AND known_to = 9223372036854775807`;
     await sql.end({ timeout: 5 });

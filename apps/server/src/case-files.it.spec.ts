@@ -1,40 +1,21 @@
-import { connect, createLogger, readConfig } from '@vigil/platform';
-import { freshDatabase, type FreshDatabase } from '@vigil/testing';
+import { connect } from '@vigil/platform';
 import { fingerprint } from '@vigil/vocabulary';
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { startServer, type Server } from './index';
+import type { Server } from './index';
+import { served, type Json, type Served } from './served.fixture';
 
 jest.setTimeout(60_000);
 
-let database: FreshDatabase;
-let folder: string;
+let world: Served;
 let server: Server;
 beforeAll(async () => {
-  database = await freshDatabase();
-  folder = await mkdtemp(join(tmpdir(), 'vigil-files-'));
-  const read = readConfig({ DATABASE_URL: database.url, VIGIL_DATA_DIR: folder, PORT: '0' });
-  if (!read.ok) throw new Error(JSON.stringify(read.faults));
-  server = await startServer(read.value, { port: 0, logger: createLogger({ level: 'silent', program: 'serve' }) });
+  world = await served('files');
+  server = world.server;
 });
-afterAll(async () => {
-  await server?.close();
-  await database?.drop();
-  await rm(folder, { recursive: true, force: true });
-});
+afterAll(() => world.close());
 
-type Json = Record<string, any>; // eslint-disable-line @typescript-eslint/no-explicit-any -- answers of any shape; what is read of them is asserted
-const send = async (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) => {
-  const response = await fetch(`${server.url}/api/v1${path}`, {
-    method,
-    ...(body !== undefined && { body: JSON.stringify(body) }),
-    headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
-  });
-  return { status: response.status, headers: response.headers, json: (await response.json()) as Json };
-};
-const get = (path: string) => send('GET', path);
+const send: Served['send'] = (...call) => world.send(...call);
+const get: Served['get'] = (...call) => world.get(...call);
 /** A command to an existing file at its current revision. */
 const command = async (plural: string, id: string, path: string, body: unknown) => {
   const { headers } = await get(`/${plural}/${id}`);
@@ -71,7 +52,7 @@ describe('a register over HTTP: hazards', () => {
 
   it('sent again after its Idempotency-Key is forgotten, is found and not made twice', async () => {
     const first = await send('POST', '/hazards', hazard(), { 'idempotency-key': 'h2' });
-    const sql = connect(database.url, { applicationName: 'case-files-spec' });
+    const sql = connect(world.databaseUrl, { applicationName: 'case-files-spec' });
     await sql`DELETE FROM api.idempotency WHERE key = 'h2'`;
     await sql.end({ timeout: 5 });
     expect(await send('POST', '/hazards', hazard(), { 'idempotency-key': 'h2' })).toMatchObject({
@@ -571,7 +552,7 @@ describe('a programme from its pilot to its evaluation', () => {
     });
     expect(JSON.stringify(json)).not.toContain('r-17');
     await get(`/surveys?minPosition=${Math.max(...many.map(({ json: { position } }) => position as number))}`);
-    const sql = connect(database.url, { applicationName: 'case-files-spec' });
+    const sql = connect(world.databaseUrl, { applicationName: 'case-files-spec' });
     const counted = await sql`
       SELECT wave, count(*)::int AS n, count(DISTINCT response)::int AS ids, sum(weight)::float8 AS weight
       FROM read.survey_responses WHERE survey = ${id} GROUP BY wave ORDER BY wave`;

@@ -178,6 +178,29 @@ test('a hazard verified moves the rectification rate, one event at a time', asyn
   ]);
 });
 
+test('a median with open cases: each event takes its part', async () => {
+  const hazard = async (id: string, day: string, ...steps: [string, object][]) => {
+    await world.send('hazard', id, 'IdentifyHazard', { community: 'A', domain: 'fire', description: '堆物', identifiedAt: day });
+    for (const [type, data] of steps) await world.send('hazard', id, type, data);
+  };
+  const mended = (day: string): [string, object][] => [
+    ['CompleteRectification', { completedAt: day }],
+    ['VerifyRectification', { result: 'passed', verifiedAt: day }],
+  ];
+  await hazard('h1', '2025-01-01', ...mended('2025-01-11'));
+  await hazard('h2', '2025-01-01', ...mended('2025-01-31'));
+  // Verified on a day that is still to come: open until then.
+  await hazard('h3', '2025-01-01', ...mended('2030-01-01'));
+  const from = await world.settled();
+  const text = 'dimension=dx:HAZ-03&dimension=pe:2025&dimension=ou:A';
+  expect((await world.ask(`${text}&asOfPosition=${from}`)).data[0]).toMatchObject({ value: 30, num: 2, den: 3 });
+  await hazard('h4', '2025-02-01', ...mended('2025-02-06'));
+  const to = await world.settled();
+  const [change] = (await between(text, from, to)).changes as [RowChange];
+  expect(change.causes.map(({ kind, events }) => [kind, events.length])).toEqual([['late', 1]]);
+  expect(change.causes.reduce((sum, { amount }) => sum + amount!, 0)).toBe(change.after!.value! - change.before!.value!);
+});
+
 // Whatever happens, the parts add up, and walking through the log gives what the log gives at its end.
 test('random reports, corrections, retractions, links and populations', async () => {
   let seed = 12_345;
@@ -234,7 +257,7 @@ test('random reports, corrections, retractions, links and populations', async ()
       expect([row.value, row.num, row.den]).toEqual([first?.value ?? row.value, first?.num ?? row.num, first?.den ?? row.den]);
       continue;
     }
-    expect(change.after).toMatchObject({ value: row.value, num: row.num, den: row.den });
+    expect(change.after).toMatchObject({ value: row.value, num: row.num, den: row.den, status: row.status });
     expect(change.causes.reduce((sum, { num }) => sum + num, 0)).toBe((row.num ?? 0) - (first?.num ?? 0));
     if (row.value !== null && first?.value != null)
       expect(change.causes.reduce((sum, { amount }) => sum + amount!, 0)).toBeCloseTo(row.value - first.value, 9);

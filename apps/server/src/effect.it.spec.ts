@@ -1,36 +1,15 @@
-import { createLogger, readConfig } from '@vigil/platform';
-import { freshDatabase, type FreshDatabase } from '@vigil/testing';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { startServer, type Server } from './index';
+import type { Server } from './index';
+import { served, type Json, type Served } from './served.fixture';
 
 jest.setTimeout(120_000);
 
-let database: FreshDatabase;
-let folder: string;
+let world: Served;
 let server: Server;
 
-type Json = Record<string, any>; // eslint-disable-line @typescript-eslint/no-explicit-any -- answers of any shape; what is read of them is asserted
-const send = async (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) => {
-  const response = await fetch(`${server.url}/api/v1${path}`, {
-    method,
-    ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
-    headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
-  });
-  return { status: response.status, headers: response.headers, json: (await response.json()) as Json };
-};
-const get = (path: string, headers: Record<string, string> = {}) =>
-  send('GET', path, undefined, { prefer: 'wait=30', ...headers });
-const post = async (path: string, body: unknown, headers: Record<string, string> = {}): Promise<Json> => {
-  const answer = await send('POST', path, body, headers);
-  if (answer.status !== 201) throw new Error(`${path}: ${answer.status} ${JSON.stringify(answer.json)}`);
-  return answer.json;
-};
-const command = async (id: string, path: string, body: unknown): Promise<Json> => {
-  const { headers } = await get(`/interventions/${id}`);
-  return post(`/interventions/${id}/${path}`, body, { 'if-match': headers.get('etag')! });
-};
+const send: Served['send'] = (...call) => world.send(...call);
+const get: Served['get'] = (...call) => world.get(...call);
+const post: Served['post'] = (...call) => world.post(...call);
+const command = (id: string, path: string, body: unknown): Promise<Json> => world.command(`/interventions/${id}`, path, body);
 
 const MONTHS = Array.from({ length: 48 }, (_, i) => `${2022 + Math.floor(i / 12)}-${String((i % 12) + 1).padStart(2, '0')}`);
 const START = '2024-07';
@@ -85,11 +64,8 @@ const eventsOf = (months: readonly string[], prefix = ''): string => {
 };
 
 beforeAll(async () => {
-  database = await freshDatabase();
-  folder = await mkdtemp(join(tmpdir(), 'vigil-effect-'));
-  const read = readConfig({ DATABASE_URL: database.url, VIGIL_DATA_DIR: folder, PORT: '0' });
-  if (!read.ok) throw new Error(JSON.stringify(read.faults));
-  server = await startServer(read.value, { port: 0, logger: createLogger({ level: 'silent', program: 'serve' }) });
+  world = await served('effect');
+  server = world.server;
 
   await post('/communities', { code: 'D-1', name: { zh: '区', en: 'District' }, type: 'district' });
   for (const code of ['S-01', 'S-02', 'S-03'])
@@ -117,11 +93,7 @@ beforeAll(async () => {
   await command(alone, 'starts', { unit: 'S-03', startedOn: '2024-07-01' });
   latest = (await command(falls, 'starts', { unit: 'S-01', startedOn: '2024-07-01' }))['position'] as number;
 });
-afterAll(async () => {
-  await server?.close();
-  await database?.drop();
-  await rm(folder, { recursive: true, force: true });
-});
+afterAll(() => world.close());
 
 const effect = (id: string, search = '', headers: Record<string, string> = {}) =>
   get(`/interventions/${id}/effect?to=2025-12${search}`, headers);

@@ -7,10 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startEngine, startServer, type Server } from './index';
 import { bindLog } from './log-identity';
+import type { Json } from './served.fixture';
 
 jest.setTimeout(60_000);
-
-type Json = Record<string, any>; // eslint-disable-line @typescript-eslint/no-explicit-any -- answers of any shape; what is read of them is asserted
 
 let database: FreshDatabase;
 let folder: string;

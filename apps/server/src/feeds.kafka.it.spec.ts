@@ -12,10 +12,9 @@ import { fingerprint } from '@vigil/vocabulary';
 import { Kafka, logLevel, type IHeaders } from 'kafkajs';
 import { startServer } from './index';
 import { PUBLISHER, publisherOf } from './kafka';
+import type { Json } from './served.fixture';
 
 jest.setTimeout(180_000);
-
-type Json = Record<string, any>; // eslint-disable-line @typescript-eslint/no-explicit-any -- answers of any shape; what is read of them is asserted
 
 const logger = createLogger({ level: 'silent', program: 'serve' });
 

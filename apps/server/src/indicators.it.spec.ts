@@ -1,22 +1,14 @@
 import { definitionHash, indicator, indicators } from '@vigil/indicators';
-import { createLogger, readConfig } from '@vigil/platform';
-import { freshDatabase, type FreshDatabase } from '@vigil/testing';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { startServer, type Server } from './index';
+import type { Server } from './index';
+import { served, type Json, type Served } from './served.fixture';
 
 jest.setTimeout(60_000);
 
-let database: FreshDatabase;
-let folder: string;
+let world: Served;
 let server: Server;
 beforeAll(async () => {
-  database = await freshDatabase();
-  folder = await mkdtemp(join(tmpdir(), 'vigil-indicators-'));
-  const read = readConfig({ DATABASE_URL: database.url, VIGIL_DATA_DIR: folder, PORT: '0' });
-  if (!read.ok) throw new Error(JSON.stringify(read.faults));
-  server = await startServer(read.value, { port: 0, logger: createLogger({ level: 'silent', program: 'serve' }) });
+  world = await served('indicators');
+  server = world.server;
   await done(send('POST', '/communities', { code: 'S-01', name: { zh: '桥北', en: 'Qiaobei' }, type: 'sub-district' }));
   await done(
     send('POST', '/communities/S-01/populations', {
@@ -41,22 +33,10 @@ beforeAll(async () => {
       }),
     );
 });
-afterAll(async () => {
-  await server?.close();
-  await database?.drop();
-  await rm(folder, { recursive: true, force: true });
-});
+afterAll(() => world.close());
 
-type Json = Record<string, any>; // eslint-disable-line @typescript-eslint/no-explicit-any -- answers of any shape; what is read of them is asserted
-const send = async (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) => {
-  const response = await fetch(`${server.url}/api/v1${path}`, {
-    method,
-    ...(body !== undefined && { body: JSON.stringify(body) }),
-    headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
-  });
-  return { status: response.status, headers: response.headers, json: (await response.json()) as Json };
-};
-const get = (path: string) => send('GET', path);
+const send: Served['send'] = (...call) => world.send(...call);
+const get: Served['get'] = (...call) => world.get(...call);
 /** At the revision that GET shows. */
 const revise = async (code: string, body: unknown, path = 'revisions') => {
   const etag = (await get(`/indicators/${code}`)).headers.get('etag')!;

@@ -1,41 +1,24 @@
 import { injuryId } from '@vigil/domain';
-import { connect, createLogger, readConfig, type SqlClient } from '@vigil/platform';
-import { freshDatabase, type FreshDatabase } from '@vigil/testing';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { startServer, type Server } from './index';
+import { connect, type SqlClient } from '@vigil/platform';
+import type { Server } from './index';
+import { served, type Json, type Served } from './served.fixture';
 
 jest.setTimeout(120_000);
 
-let database: FreshDatabase;
-let folder: string;
+let world: Served;
 let server: Server;
 let sql: SqlClient;
 
-type Json = Record<string, any>; // eslint-disable-line @typescript-eslint/no-explicit-any -- answers of any shape; what is read of them is asserted
-const send = async (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) => {
-  const response = await fetch(`${server.url}/api/v1${path}`, {
-    method,
-    ...(body !== undefined && { body: JSON.stringify(body) }),
-    headers: { ...(body !== undefined && { 'content-type': 'application/json' }), prefer: 'wait=30', ...headers },
-  });
-  return { status: response.status, headers: response.headers, json: (await response.json()) as Json };
-};
-const get = async (path: string): Promise<Json> => (await send('GET', path)).json;
-const post = async (path: string, body: unknown, headers: Record<string, string> = {}): Promise<Json> => {
-  const answer = await send('POST', path, body, headers);
-  if (answer.status > 202) throw new Error(`${path}: ${answer.status} ${JSON.stringify(answer.json)}`);
-  return answer.json;
-};
-const command = async (file: string, path: string, body: unknown): Promise<Json> => {
-  const { headers } = await send('GET', file);
-  return post(`${file}/${path}`, body, { 'if-match': headers.get('etag')! });
-};
+const send: Served['send'] = (...call) => world.send(...call);
+const get = async (path: string): Promise<Json> => (await world.get(path)).json;
+const post: Served['post'] = (...call) => world.post(...call);
+const command: Served['command'] = (...call) => world.command(...call);
 
 const run = async (body: Json = {}): Promise<Json> => {
   await server.engine.projections.waitFor(await server.engine.log.head(), 30_000);
-  const { jobId } = await post('/linkage/runs', body);
+  const { status, json } = await send('POST', '/linkage/runs', body);
+  expect(status).toBe(202);
+  const { jobId } = json;
   for (;;) {
     const job = await get(`/jobs/${jobId}`);
     if (job['state'] === 'failed') throw new Error(JSON.stringify(job));
@@ -64,20 +47,15 @@ const report = async (feed: string, recordId: string, over: Json): Promise<strin
 const linksOf = async (id: string): Promise<unknown> => (await get(`/injuries/${id}`))['links'];
 
 beforeAll(async () => {
-  database = await freshDatabase();
-  sql = connect(database.url, { max: 1, applicationName: 'spec' });
-  folder = await mkdtemp(join(tmpdir(), 'vigil-linkage-'));
-  const read = readConfig({ DATABASE_URL: database.url, VIGIL_DATA_DIR: folder, PORT: '0' });
-  if (!read.ok) throw new Error(JSON.stringify(read.faults));
-  server = await startServer(read.value, { port: 0, logger: createLogger({ level: 'silent', program: 'serve' }) });
+  world = await served('linkage');
+  server = world.server;
+  sql = connect(world.databaseUrl, { max: 1, applicationName: 'spec' });
   for (const code of ['A', 'B', 'C', 'D', 'E'])
     await post('/communities', { code, name: { zh: code, en: code }, type: 'residential' });
 });
 afterAll(async () => {
-  await server?.close();
   await sql?.end();
-  await database?.drop();
-  await rm(folder, { recursive: true, force: true });
+  await world.close();
 });
 
 describe('the same person by two feeds', () => {

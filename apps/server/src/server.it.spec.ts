@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { parquetReadObjects } from 'hyparquet';
 import readWorkbook from 'read-excel-file/node';
 import { pathOf, routes, startServer, type Server } from './index';
+import type { Json } from './served.fixture';
 
 jest.setTimeout(60_000);
 
@@ -35,7 +36,6 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-type Json = Record<string, any>; // eslint-disable-line @typescript-eslint/no-explicit-any -- answers of any shape; what is read of them is asserted
 interface Got {
   status: number;
   headers: Headers;

@@ -9,38 +9,30 @@ import {
   type CaseFile,
   type FileState,
 } from '@vigil/domain';
-import { createPostgresLog, handleCommand, LOG_MIGRATIONS, type EventLog } from '@vigil/event-log';
-import { connect, migrate, type SqlClient } from '@vigil/platform';
-import { freshDatabase, workload } from '@vigil/testing';
+import { handleCommand, type EventLog } from '@vigil/event-log';
+import { type SqlClient } from '@vigil/platform';
+import { workload } from '@vigil/testing';
 import { compareWithFold, type TableComparison } from './independent-fold';
-import { createProjections, PROJECTION_MIGRATIONS, STILL_KNOWN, type Projections } from './index';
+import { STILL_KNOWN, type Projections } from './index';
+import { projectedLog, type ProjectedLog } from './projected-log.fixture';
 
 jest.setTimeout(60_000);
 
 const timeZone = 'Asia/Shanghai';
-let database: { url: string; drop(): Promise<void> };
+let world: ProjectedLog;
 let sql: SqlClient;
 let log: EventLog;
 let projections: Projections;
 
 beforeAll(async () => {
-  database = await freshDatabase();
-  sql = connect(database.url, { applicationName: 'fold-test' });
-  await migrate(sql, [...LOG_MIGRATIONS, ...PROJECTION_MIGRATIONS]);
-  log = createPostgresLog({ sql });
-  projections = createProjections({ sql, log, timeZone });
-  await projections.start();
+  world = await projectedLog('fold-test');
+  ({ sql, log, projections } = world);
   await askPeople();
   await holdActivities();
   await haveAccidents();
 });
 
-afterAll(async () => {
-  await projections.stop();
-  await log.close();
-  await sql.end({ timeout: 5 });
-  await database.drop();
-});
+afterAll(() => world.close());
 
 /** Sends steps of a workload as the API would; answers how many changed something. */
 const work = async (seed: number, from: number, to: number): Promise<number> => {

@@ -1,15 +1,6 @@
 import { aggregates, injuryId, injuryStream, type InjuryCommand } from '@vigil/domain';
-import {
-  createPostgresLog,
-  handleCommand,
-  LOG_MIGRATIONS,
-  position,
-  toNewEvent,
-  type EventLog,
-  type Position,
-} from '@vigil/event-log';
-import { connect, migrate, type SqlClient } from '@vigil/platform';
-import { freshDatabase } from '@vigil/testing';
+import { handleCommand, position, toNewEvent, type EventLog, type Position } from '@vigil/event-log';
+import { type SqlClient } from '@vigil/platform';
 import { deterministicId } from '@vigil/vocabulary';
 import fc from 'fast-check';
 import {
@@ -17,32 +8,23 @@ import {
   createProjections,
   createReadModels,
   createRuntime,
-  PROJECTION_MIGRATIONS,
   STILL_KNOWN,
   type Projections,
   type Projector,
 } from './index';
+import { projectedLog, type ProjectedLog } from './projected-log.fixture';
 
-let database: { url: string; drop(): Promise<void> };
+let world: ProjectedLog;
 let sql: SqlClient;
 let log: EventLog;
 let projections: Projections;
 
 beforeEach(async () => {
-  database = await freshDatabase();
-  sql = connect(database.url, { applicationName: 'projections-test' });
-  await migrate(sql, [...LOG_MIGRATIONS, ...PROJECTION_MIGRATIONS]);
-  log = createPostgresLog({ sql });
-  projections = createProjections({ sql, log, timeZone: 'Asia/Shanghai' });
-  await projections.start();
+  world = await projectedLog('projections-test');
+  ({ sql, log, projections } = world);
 });
 
-afterEach(async () => {
-  await projections.stop();
-  await log.close();
-  await sql.end({ timeout: 5 });
-  await database.drop();
-});
+afterEach(() => world.close());
 
 let serial = 0;
 const context = () => ({ commandId: `c${++serial}`, metadata: {} });

@@ -119,15 +119,17 @@ export const linkageRoutes: readonly Route[] = [
     params: z.object({ id: z.uuid().toLowerCase() }),
     body: z.strictObject({ decision: z.enum(['link', 'reject']), reason: z.string().trim().min(1).max(500).optional() }),
     refusesIdentities: true,
-    answers: json200(
-      z.object({
-        id: z.uuid(),
-        status: z.enum(['linked', 'rejected']),
-        revision: z.int().optional(),
-        position: positionSchema.optional(),
-      }),
-      { zh: '已判定;position 为所写事件的位置', en: 'decided; position is that of the event written' },
-    ),
+    answers: {
+      201: {
+        schema: z.object({
+          id: z.uuid(),
+          status: z.enum(['linked', 'rejected']),
+          revision: z.int().optional(),
+          position: positionSchema.optional(),
+        }),
+        about: { zh: '已判定;position 为所写事件的位置', en: 'decided; position is that of the event written' },
+      },
+    },
     handler: async ({ engine, params: { id }, body: { decision, reason } }) => {
       const result = await engine.linkage.decide(id, decision, reason);
       if (!result)
@@ -135,7 +137,7 @@ export const linkageRoutes: readonly Route[] = [
       if (!result.ok) throw refused(result.problem);
       const { status, done } = result.value;
       return {
-        status: 200,
+        status: 201,
         body: {
           ...{ id, status },
           ...(done && { revision: done.revision }),

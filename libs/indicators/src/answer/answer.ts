@@ -448,12 +448,12 @@ export const createObservations = ({
         },
       });
     const told = await toldOf(
-      new Set([...moved.values()].flatMap((each) => each.steps.flatMap(({ at }) => (at === 'definition' ? [] : [at])))),
+      new Set([...moved.values()].flatMap((each) => each.steps.flatMap(({ at }) => (typeof at === 'bigint' ? [at] : [])))),
       localDate(end.asOf, timeZone),
     );
     const data = answer.data.flatMap((row): ObservationRow[] => {
       const versions = (moved.get(keyOf(row))?.steps ?? []).flatMap(({ at, figures }) =>
-        at === 'definition' || figures === undefined ? [] : [{ at, figures }],
+        typeof at !== 'bigint' || figures === undefined ? [] : [{ at, figures }],
       );
       if (versions.length === 0) return [{ ...row, validFromPosition: '0', validFrom: EPOCH, validTo: null }];
       return versions.map(({ at, figures }, index) => {
@@ -503,7 +503,8 @@ export const createObservations = ({
           {
             from: atStart.contextOf(definition),
             to: atEnd.contextOf(definition),
-            contextAt: async (position) => (await prepared({ position, asOf: end.asOf })).contextOf(definition),
+            // The day stays that of the beginning: what moves by its passing is a step of its own.
+            contextAt: async (position) => (await prepared({ position, asOf: start.asOf })).contextOf(definition),
             settings,
             recordsOf: (models) => recordsBetween(tx, models, ...between),
           },
@@ -512,7 +513,7 @@ export const createObservations = ({
       );
     }
     const told = await toldOf(
-      new Set(moved.flatMap(({ steps }) => steps.flatMap(({ at }) => (at === 'definition' ? [] : [at])))),
+      new Set(moved.flatMap(({ steps }) => steps.flatMap(({ at }) => (typeof at === 'bigint' ? [at] : [])))),
       localDate(start.asOf, timeZone),
     );
     return {

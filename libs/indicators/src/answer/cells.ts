@@ -1,5 +1,5 @@
 import { DEFAULT_AGE_BANDS, UNKNOWN, type AgeRange, type Period } from '@vigil/vocabulary';
-import type { Counted, IndicatorDefinition } from '../definitions/definition';
+import type { Counted } from '../definitions/definition';
 import { factSource } from '../facts/facts';
 import { codesOf, type Dimension, type DimensionName } from '../query/query';
 import type { OuTarget } from './communities';
@@ -24,6 +24,13 @@ export interface Values {
 
 export const cellKey = (period: number, ou: number, codes: readonly string[]): string =>
   `${period} ${ou} ${codes.join('\u001f')}`;
+
+/** A {@link cellKey} taken apart. */
+export const cellOf = (key: string): { period: number; ou: number; codes: string[] } => {
+  const [period, ou] = key.split(' ', 2) as [string, string];
+  const rest = key.slice(period.length + ou.length + 2);
+  return { period: Number(period), ou: Number(ou), codes: rest === '' ? [] : rest.split('\u001f') };
+};
 
 /** A count and the period group it was taken for, where groups were asked for one by one. */
 type Taken = ElementaryCount & { readonly group?: number };
@@ -184,12 +191,6 @@ export const valuesOf = (dimension: Dimension, counts: readonly ElementaryCount[
   return { name, ages: [], codes: order.filter((code) => met.has(code)) };
 };
 
-/** The parts that a definition counts, each a fact. */
-export const partsOf = ({ numerator, denominator, lists }: IndicatorDefinition) => ({
-  numerator,
-  denominator,
-  lists: lists ?? [],
-});
-
+/** Every way to take one of each list. */
 export const product = (lists: readonly (readonly string[])[]): string[][] =>
   lists.reduce<string[][]>((rows, list) => rows.flatMap((row) => list.map((item) => [...row, item])), [[]]);

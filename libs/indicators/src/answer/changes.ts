@@ -48,7 +48,8 @@ export interface RowChange extends Readonly<Partial<Record<DimensionName, string
 
 /** How a step changed a row, before it is known which event it was. */
 interface Step {
-  readonly at: bigint | 'definition';
+  /** `time`: nothing was recorded, a day passed. */
+  readonly at: bigint | 'definition' | 'time';
   readonly value: number | null;
   readonly num: number;
   /** What stood after it. */
@@ -174,9 +175,10 @@ const swiftly = async ({ from, to, contextAt, settings }: Walk): Promise<Walked[
     }
     for (const key of touched) paths.get(key)?.step(position, table.row(byKey.get(key)!));
   }
+  const last = tableOfParts(later, parts, met);
   return places.map((place) => {
     const key = placeKey(place);
-    return { place, before: before.get(key), after: table.row(place), steps: paths.get(key)!.steps };
+    return { place, before: before.get(key), after: last.row(place), steps: paths.get(key)!.steps };
   });
 };
 
@@ -221,7 +223,7 @@ const oneByOne = async ({
   return new Map(
     [...rows].map(([key, { before, path }]) => {
       const after = now.get(key);
-      path.step(BigInt(to.position), after);
+      path.step('time', after);
       return [key, { ...(before && { before }), ...(after && { after }), steps: path.steps }];
     }),
   );
@@ -297,7 +299,7 @@ export const causesOf = ({ row, steps }: Moved, told: (position: bigint) => Told
   const valued = row.before?.value != null && row.after?.value != null;
   const byKind = new Map<CauseKind, { amount: number; num: number; events: ToldEvent[] }>();
   for (const { at, value, num } of steps) {
-    const event = at === 'definition' ? undefined : told(at);
+    const event = typeof at === 'bigint' ? told(at) : undefined;
     const kind: CauseKind = at === 'definition' ? 'definition' : (event?.kind ?? 'real');
     const cause = byKind.get(kind) ?? { amount: 0, num: 0, events: [] };
     byKind.set(kind, cause);

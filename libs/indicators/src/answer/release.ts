@@ -7,7 +7,7 @@ import { cellId, nextVintage, shareIds, shareTable, tableOf, type Axis, type Sum
 import { factSource } from '../facts/facts';
 import type { ObservationRow } from '../output/answer';
 import type { Dimension, DimensionName } from '../query/query';
-import { takePart, valuesOf, type Part } from './cells';
+import { cellOf, product, takePart, valuesOf, type Part } from './cells';
 import type { CommunityTree, OuTarget } from './communities';
 import type { RowsContext } from './context';
 import { periodCuts } from './counts';
@@ -48,8 +48,6 @@ interface Lattice {
   readonly axes: readonly Axis[];
   /** Of each axis, the members that a base member is part of, itself included. */
   readonly within: readonly ReadonlyMap<string, readonly string[]>[];
-  readonly context: RowsContext;
-  readonly ages: readonly AgeRange[];
 }
 
 const axis = (base: readonly string[], sums: readonly Sum[]): Axis => ({
@@ -230,18 +228,17 @@ export const protectRows = async (
   const lattice: Lattice = {
     axes,
     within: all.map(({ base, sums }) => holders(base, sums)),
-    context: wide,
-    ages: [
-      ...(query.dimensions.find(({ name }) => name === 'age')?.ages ?? DEFAULT_AGE_BANDS),
-      ...dimensions.flatMap(({ ages }) => ages ?? []),
-    ],
   };
 
+  const ranges = [
+    ...(query.dimensions.find(({ name }) => name === 'age')?.ages ?? DEFAULT_AGE_BANDS),
+    ...dimensions.flatMap(({ ages }) => ages ?? []),
+  ];
   const filtered = query.filters.some(
     ({ name, items, ages }) => items !== 'all' && items.every((item) => isSensitive(name, item, ages ?? [])),
   );
   const threshold = (members: readonly string[]): number =>
-    filtered || dimensions.some(({ name }, at) => isSensitive(name, members[at + 2]!, lattice.ages)) ? THRESHOLDS.sensitive : k;
+    filtered || dimensions.some(({ name }, at) => isSensitive(name, members[at + 2]!, ranges)) ? THRESHOLDS.sensitive : k;
   const tables = parts.map((part) => latticeTable(lattice, part, threshold));
   const share = definition.method === 'wilson' && tables.length === 2;
   const keyOf = keysOf(context, counted, dimensions);
@@ -265,23 +262,13 @@ const latticeTable = ({ axes, within }: Lattice, { cells }: Part, threshold: (me
   const counts = new Map<string, number>();
   const bases = within.map((each) => [...each.keys()]);
   for (const [key, { n }] of cells) {
-    const [at, codes] = split(key);
-    const base = [bases[0]![at[0]]!, bases[1]![at[1]]!, ...codes];
+    const { period, ou, codes } = cellOf(key);
+    const base = [bases[0]![period]!, bases[1]![ou]!, ...codes];
     const over = base.map((member, index) => within[index]!.get(member) ?? [member]);
-    for (const members of combinations(over)) counts.set(cellId(members), (counts.get(cellId(members)) ?? 0) + n);
+    for (const members of product(over)) counts.set(cellId(members), (counts.get(cellId(members)) ?? 0) + n);
   }
   return tableOf(axes, (members) => counts.get(cellId(members)) ?? 0, threshold);
 };
-
-/** A cell key of `cells.ts` taken apart: indices of period and place, and the codes. */
-const split = (key: string): [[number, number], string[]] => {
-  const [period, ou] = key.split(' ', 2) as [string, string];
-  const rest = key.slice(period.length + ou.length + 2);
-  return [[Number(period), Number(ou)], rest === '' ? [] : rest.split('\u001f')];
-};
-
-const combinations = (lists: readonly (readonly string[])[]): string[][] =>
-  lists.reduce<string[][]>((rows, list) => rows.flatMap((row) => list.map((item) => [...row, item])), [[]]);
 
 /** The name of a count whatever query asked for it: what is counted, when, where, and of whom. */
 const keysOf = ({ query }: RowsContext, counted: readonly Counted[], dimensions: readonly { readonly name: DimensionName }[]) => {

@@ -1,29 +1,20 @@
 import { incident } from '@vigil/domain';
-import { createPostgresLog, handleCommand, LOG_MIGRATIONS, type EventLog, type Position } from '@vigil/event-log';
-import { connect, migrate, type SqlClient } from '@vigil/platform';
-import { freshDatabase } from '@vigil/testing';
-import { createProjections, PROJECTION_MIGRATIONS, STILL_KNOWN, type Projections } from '../index';
+import { handleCommand, type EventLog, type Position } from '@vigil/event-log';
+import { type SqlClient } from '@vigil/platform';
+import { STILL_KNOWN, type Projections } from '../index';
 import { casualtyFactsProjector } from './casualty-facts';
+import { projectedLog, type ProjectedLog } from '../projected-log.fixture';
 
-let database: { url: string; drop(): Promise<void> };
+let world: ProjectedLog;
 let sql: SqlClient;
 let log: EventLog;
 let projections: Projections;
 
 beforeEach(async () => {
-  database = await freshDatabase();
-  sql = connect(database.url, { applicationName: 'casualty-facts-spec' });
-  await migrate(sql, [...LOG_MIGRATIONS, ...PROJECTION_MIGRATIONS]);
-  log = createPostgresLog({ sql });
-  projections = createProjections({ sql, log, timeZone: 'Asia/Shanghai' });
-  await projections.start();
+  world = await projectedLog('casualty-facts-spec');
+  ({ sql, log, projections } = world);
 });
-afterEach(async () => {
-  await projections.stop();
-  await log.close();
-  await sql.end({ timeout: 5 });
-  await database.drop();
-});
+afterEach(() => world.close());
 
 const INJURY = '6f1c2a52-7f0e-5b7e-9d0a-4f6f0a3b1c11';
 let serial = 0;
